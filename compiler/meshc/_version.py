@@ -1,0 +1,5 @@
+"""The version of every meshc package; the one place where it is written."""
+
+from typing import Final
+
+__version__: Final = "0.1.0"

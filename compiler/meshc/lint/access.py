@@ -1,0 +1,119 @@
+"""Lints of access rules."""
+
+from collections.abc import Iterator
+
+from meshc import ir
+from meshc.diagnostics import Diagnostic, Label, diagnose
+from meshc.ir import Effect, MtlsMode
+from meshc.lower.access import ScopedRule
+from meshc.lower.program import Lowered
+from meshc.source import Span
+
+
+def claims_without_jwt(lowered: Lowered) -> Iterator[Diagnostic]:
+    """Rules and limits that read claims on ports where no token is ever verified."""
+    for rule in lowered.rules:
+        if not any(isinstance(atom, ir.ClaimIs) for atom in atoms(rule.rule.condition)):
+            continue
+        ports = [port for _, port in _ports(lowered, rule)]
+        if not any(port.jwts for port in ports):
+            yield _claims(rule.rule.span, "this rule")
+    for workload in lowered.mesh.workloads:
+        for port in workload.ports:
+            for limit in port.limits:
+                if not port.jwts and any(isinstance(atom, ir.ClaimIs) for atom in atoms(limit.condition)):
+                    yield _claims(limit.span, "this limit")
+
+
+def _claims(span: Span, what: str) -> Diagnostic:
+    return diagnose(
+        "claims-without-jwt",
+        span,
+        f"{what} reads claims, and no `jwt` is configured where it counts",
+        advice='add `authenticate … { jwt NAME { issuer "…" jwks file "…" } }`',
+    )
+
+
+def evadable_identity_deny(lowered: Lowered) -> Iterator[Diagnostic]:
+    """Denies by identity on ports that serve plaintext too: whoever leaves mTLS out has no identity."""
+    for rule in lowered.rules:
+        if rule.effect is not Effect.DENY or rule.rule.principals.include == (ir.AnyPeer(),):
+            continue
+        for service, port in _ports(lowered, rule):
+            if port.mtls is not MtlsMode.STRICT and isinstance(service, ir.Workload):
+                yield diagnose(
+                    "evadable-identity-deny",
+                    rule.rule.span,
+                    f"a caller without mTLS evades this rule on `{service.namespace}.{service.name}:{port.number}`",
+                    labels=(Label(span=port.span, text=f"mTLS is {port.mtls.value} on this port"),),
+                    advice="make mTLS strict there, or allow the callers that are meant instead",
+                )
+                break
+
+
+def evadable_path_deny(lowered: Lowered) -> Iterator[Diagnostic]:
+    """Denies by path on ports that nothing closes: many applications read `/Admin` and `/admin;x` as `/admin`."""
+    for rule in lowered.rules:
+        if rule.effect is not Effect.DENY or rule.shadow:
+            continue
+        paths = [atom for atom in atoms(rule.rule.condition) if isinstance(atom, ir.PathIs)]
+        if not paths or all(atom.pattern == ir.ANY_PATH for atom in paths):
+            continue
+        for service, port in _ports(lowered, rule):
+            if not any(stage.effect is Effect.ALLOW and not stage.shadow for stage in port.access):
+                yield diagnose(
+                    "evadable-path-deny",
+                    rule.rule.span,
+                    f"no allow-list closes `{service.namespace}.{service.name}:{port.number}` behind this deny",
+                    advice=(
+                        "an application that ignores letter case or `;` parameters can be reached by another spelling",
+                        "add `allow` rules for what is meant, or `default access deny`",
+                    ),
+                )
+                break
+
+
+def excluding_allow(lowered: Lowered) -> Iterator[Diagnostic]:
+    """Allows whose condition only says what must not be."""
+    for rule in lowered.rules:
+        if rule.effect is Effect.ALLOW and rule.rule.condition != ir.ALWAYS and not _demands(rule.rule.condition):
+            yield diagnose(
+                "excluding-allow",
+                rule.rule.span,
+                "this rule allows every request but those that its condition excludes",
+                advice="`!=`, `not` and `is absent` hold for requests that lack the value: say what must be there as well",
+            )
+
+
+def _demands(condition: ir.Condition) -> bool:
+    """Whether a condition asks for something to be present."""
+    match condition:
+        case ir.Not():
+            return False
+        case ir.AllOf(conditions=parts) | ir.AnyOf(conditions=parts):
+            return any(_demands(part) for part in parts)
+        case _:
+            return True
+
+
+def atoms(condition: ir.Condition) -> Iterator[ir.Atom]:
+    """Every atom of a condition."""
+    match condition:
+        case ir.Not(condition=inner):
+            yield from atoms(inner)
+        case ir.AllOf(conditions=parts) | ir.AnyOf(conditions=parts):
+            for part in parts:
+                yield from atoms(part)
+        case _:
+            yield condition
+
+
+def _ports(lowered: Lowered, rule: ScopedRule) -> Iterator[tuple[ir.Workload | ir.External, ir.PortPolicy]]:
+    """The ports whose decisions a rule takes part in."""
+    owners: tuple[ir.Workload | ir.External, ...] = (*lowered.mesh.workloads, *lowered.mesh.externals)
+    for owner in owners:
+        info = lowered.world.services[(owner.namespace, owner.name)]
+        for port in owner.ports:
+            named = next((one for one in info.ports if one.number == port.number), None)
+            if named is not None and rule.in_scope(info, named):
+                yield owner, port

@@ -1,0 +1,78 @@
+"""Destinations: where a route, a split or a mirror sends requests."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from meshc import ast, ir
+from meshc.lower import values
+from meshc.lower.context import Context
+from meshc.lower.services import PortInfo, ServiceInfo
+from meshc.lower.world import World
+from meshc.source import Span
+
+_WHOLE = 100
+
+
+def lower_destination(
+    context: Context, world: World, ref: ast.Ref, near: ast.Ref | None, weight: Fraction = Fraction(_WHOLE)
+) -> ir.Destination | None:
+    """One destination; None after a report. A service without a port means the port of `near` if it is the same service."""
+    service = world.find(context, ref, "destination")
+    if service is None:
+        return None
+    port = _port(context, world, service, ref, near)
+    if port is None:
+        return None
+    if ref.version is not None and service.version(ref.version) is None:
+        known = ", ".join(f"`{version.name}`" for version in service.versions)
+        advice = f"its versions are {known}" if known else f"declare it in the service: `version {ref.version}`"
+        context.report.add(
+            "unknown-version", ref.span, f"`{service.shown}` has no version `{ref.version}`", advice=advice
+        )
+        return None
+    return ir.Destination(
+        namespace=service.key[0],
+        service=service.key[1],
+        port=port.number,
+        version=ref.version,
+        weight=float(weight),
+    )
+
+
+def _port(context: Context, world: World, service: ServiceInfo, ref: ast.Ref, near: ast.Ref | None) -> PortInfo | None:
+    if ref.port is None and near is not None and near.port is not None and context.service(near) == service.key:
+        return world.find_port(context, service, near)
+    return world.find_port(context, service, ref)
+
+
+def lower_destinations(
+    context: Context, world: World, nodes: Sequence[ast.Destination], near: ast.Ref | None, span: Span
+) -> tuple[ir.Destination, ...] | None:
+    """Destinations whose shares add up to 100 %; a single one may leave its share out."""
+    shares: list[Fraction | None] = []
+    for node in nodes:
+        if node.share is None:
+            shares.append(Fraction(_WHOLE) if len(nodes) == 1 else None)
+            if len(nodes) > 1:
+                advice = "write `payments@v1 95%, payments@v2 5%`"
+                context.report.add("split-not-100", node.span, "this destination has no share", advice=advice)
+        else:
+            shares.append(values.percent(context, node.share, "a share"))
+    known = [share for share in shares if share is not None]
+    if len(known) == len(shares) and sum(known) != _WHOLE:
+        total = float(sum(known))
+        context.report.add("split-not-100", span, f"the shares add up to {total:g} %, not to 100 %")
+        return None
+    found = [
+        lower_destination(context, world, node.target, near, share)
+        for node, share in zip(nodes, shares, strict=True)
+        if share is not None
+    ]
+    complete = tuple(one for one in found if one is not None)
+    if len(complete) != len(nodes):
+        return None
+    return _merged(complete)
+
+
+def _merged(destinations: tuple[ir.Destination, ...]) -> tuple[ir.Destination, ...]:
+    return tuple(one for one in destinations if one.weight > 0) or destinations[:1]

@@ -1,0 +1,75 @@
+"""Scopes: which ports a block speaks of, and how near it is to them."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from meshc import ast
+from meshc.lower.context import Context
+from meshc.lower.services import PortInfo, ServiceInfo
+from meshc.lower.world import World
+from meshc.source import Span
+
+
+class Nearness(IntEnum):
+    """How near a scope is to a port: of two settings the nearer one counts."""
+
+    MESH = 0
+    NAMESPACE = 1
+    SERVICE = 2
+    PORT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A scope, resolved. `service` and `port` are None where the scope is wider; `shown` is how messages name it."""
+
+    nearness: Nearness
+    namespace: str | None = None
+    service: ServiceInfo | None = None
+    port: PortInfo | None = None
+    shown: str
+    span: Span
+
+    def covers(self, service: ServiceInfo, port: PortInfo) -> bool:
+        """Whether this port of this service is in the scope."""
+        if self.nearness is Nearness.MESH:
+            return True
+        if self.nearness is Nearness.NAMESPACE:
+            return service.key[0] == self.namespace
+        if self.service is None or self.service.key != service.key:
+            return False
+        return self.port is None or self.port.number == port.number
+
+    def named_ports(self) -> tuple[PortInfo, ...]:
+        """The ports that the scope names one by one: empty for a mesh or a namespace."""
+        if self.service is None:
+            return ()
+        return (self.port,) if self.port is not None else self.service.ports
+
+
+def lower_scope(context: Context, world: World, scope: ast.Scope) -> Target | None:
+    """Resolve a scope; None after a report."""
+    match scope:
+        case ast.MeshScope():
+            return Target(nearness=Nearness.MESH, shown="mesh", span=scope.span)
+        case ast.NamespaceScope():
+            name = context.namespace(scope.namespace)
+            if name is None:
+                return None
+            return Target(nearness=Nearness.NAMESPACE, namespace=name, shown=f"namespace {name}", span=scope.span)
+        case ast.ServiceScope(service=ref):
+            return lower_service_scope(context, world, ref)
+
+
+def lower_service_scope(context: Context, world: World, ref: ast.Ref) -> Target | None:
+    """Resolve `S` or `S:PORT`; None after a report."""
+    service = world.find(context, ref)
+    if service is None:
+        return None
+    if ref.port is None:
+        return Target(nearness=Nearness.SERVICE, service=service, shown=service.shown, span=ref.span)
+    port = world.find_port(context, service, ref)
+    if port is None:
+        return None
+    shown = f"{service.shown}:{port.number}"
+    return Target(nearness=Nearness.PORT, service=service, port=port, shown=shown, span=ref.span)

@@ -1,0 +1,36 @@
+"""What meshc uses of google-re2, which ships no types."""
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+Text = TypeVar("Text", str, bytes)
+
+class error(Exception): ...
+
+class Options:
+    log_errors: bool
+    never_nl: bool
+    dot_nl: bool
+    case_sensitive: bool
+    max_mem: int
+    encoding: object
+    class Encoding:
+        UTF8: object
+        LATIN1: object
+
+class _Match(Generic[Text]):
+    def group(self, group: int | str = 0) -> Text: ...
+    def groups(self) -> tuple[Text | None, ...]: ...
+    def groupdict(self) -> Mapping[str, Text | None]: ...
+
+class _Regexp(Generic[Text]):
+    @property
+    def programsize(self) -> int: ...
+    @property
+    def groups(self) -> int: ...
+    def fullmatch(self, text: Text) -> _Match[Text] | None: ...
+    def match(self, text: Text) -> _Match[Text] | None: ...
+    def search(self, text: Text) -> _Match[Text] | None: ...
+
+def compile(pattern: Text, options: Options | None = None) -> _Regexp[Text]: ...
+def escape(pattern: Text) -> Text: ...
