@@ -6,6 +6,7 @@ Targets are separate packages, found through the entry-point group `meshc.target
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import PurePosixPath
 
 from meshc.diagnostics import Diagnostic
 from meshc.features import Feature
@@ -57,11 +58,51 @@ class Emission:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
+WorkloadKey = tuple[str, str]
+"""Namespace and name of a workload."""
+
+PortKey = tuple[str, str, int]
+"""Namespace and name of a workload or external, and the number of its service port."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where everything is when all sidecars of a mesh run on one machine, each workload at addresses of its own.
+
+    `listen` are the addresses of a workload's inbound listeners, `application` that of its application, `outbound` that
+    of its outbound listeners. `tls_directories` hold each sidecar's `cert.pem`, `key.pem` and `<trust domain>.pem`.
+    `externals` gives an external's host and port an address instead, and `ca_file` verifies the certificates there.
+    """
+
+    listen: Mapping[WorkloadKey, tuple[str, ...]]
+    application: Mapping[WorkloadKey, str]
+    outbound: Mapping[WorkloadKey, str]
+    tls_directories: Mapping[WorkloadKey, PurePosixPath]
+    externals: Mapping[tuple[str, int], tuple[str, int]]
+    ca_file: PurePosixPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedEmission:
+    """The files of a placed mesh, and the ports that its sidecars listen on.
+
+    `inbound` is a workload port's at its listen address, `outbound` a destination's at every caller's outbound address.
+    """
+
+    emission: Emission
+    inbound: Mapping[PortKey, int]
+    outbound: Mapping[PortKey, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A mesh that programs compile to. `oldest_version` is the oldest release that `support` holds for."""
+    """A mesh that programs compile to. `oldest_version` is the oldest release that `support` holds for.
+
+    `place` is there for targets whose files a single machine can run as they are.
+    """
 
     name: str
     oldest_version: str
     support: Mapping[Feature, Support]
     emit: Callable[[Mesh], Emission]
+    place: Callable[[Mesh, Placement], PlacedEmission] | None = None

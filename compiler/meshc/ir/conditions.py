@@ -1,7 +1,7 @@
 """Conditions over a request: a small boolean algebra of atoms, and the principals a rule speaks of.
 
 A condition is `AllOf`, `AnyOf`, `Not` or an atom. `AllOf(())` is always true, `AnyOf(())` never. Every engine and every
-target gives the atoms the meaning written here, on the request that `meshc.request.normalize` made.
+target gives the atoms the meaning written here, on the request that `meshc.semantics.normalize` made.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,73 @@
+"""The command line: `main` is the entry point of `meshc`.
+
+Errors go to standard error, results to standard output. Exit status: 0 done and nothing wrong, 1 the input has errors, a test
+failed or a check found a difference, 2 the command line or the environment is wrong, 3 a fault of meshc's own.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from meshc.cli.arguments import Arguments, read_arguments
+from meshc.cli.console import Console, UsageError
+from meshc.errors import InternalError
+
+OK, WRONG, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    try:
+        return _guarded(read_arguments(arguments))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Without this, Python complains when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _guarded(arguments: Arguments) -> int:
+    console = Console.for_terminal(arguments.color, quiet=arguments.quiet, verbose=arguments.verbose)
+    try:
+        status = _run(arguments, console)
+        sys.stdout.flush()
+    except UsageError as error:
+        console.complain(str(error))
+        return USAGE
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
+    except (InternalError, Exception) as error:
+        if os.environ.get("MESHC_DEBUG"):
+            raise
+        console.complain_internal(error)
+        return INTERNAL
+    return status
+
+
+def _run(arguments: Arguments, console: Console) -> int:
+    """Import what the command needs, and nothing else: starting fast is part of the command line's contract."""
+    match arguments.command:
+        case "check":
+            from meshc.cli.check import run
+        case "compile":
+            from meshc.cli.compiling import run
+        case "fmt":
+            from meshc.cli.formatting import run
+        case "test":
+            from meshc.cli.testing import run
+        case "decide":
+            from meshc.cli.deciding import run
+        case "explain":
+            from meshc.cli.explaining import run
+        case "init":
+            from meshc.cli.starting import run
+        case "targets":
+            from meshc.cli.tables import run
+        case "docs":
+            from meshc.cli.pages import run
+        case "completion":
+            from meshc.cli.completion import run
+        case command:
+            raise InternalError(f"no command `{command}`")
+    return run(arguments, console)

@@ -1,0 +1,215 @@
+"""The arguments of every command, declared in one place, and read into one value."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+from meshc._version import __version__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What the user asked for; a field that a command does not know keeps its default."""
+
+    command: str
+    paths: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    environment: str | None = None
+    out: Path | None = None
+    format: str = "text"
+    engine: str = "model"
+    name: str | None = None
+    check: bool = False
+    diff: bool = False
+    watch: bool = False
+    color: Literal["auto", "always", "never"] = "auto"
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def path(self) -> Path | None:
+        """The program that was named, if one was."""
+        return Path(self.paths[0]) if self.paths else None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Like argparse, but in the voice of the other messages."""
+        hint = f"{self.prog} --help"
+        self.exit(2, f"meshc: {message}\nsee `{hint}`\n")
+
+
+def read_arguments(arguments: Sequence[str] | None) -> Arguments:
+    """Read a command line. Ends the process for `--help`, `--version` and mistakes, as argparse does."""
+    found = vars(build_parser().parse_args(arguments))
+    listed = found.pop("target", None)
+    targets = tuple(name.strip() for name in listed.split(",") if name.strip()) if listed else ()
+    path = found.pop("path", None)
+    paths = tuple(found.pop("paths", None) or (() if path is None else (path,)))
+    words = tuple(found.pop("words", ()))
+    return Arguments(paths=paths, words=words, targets=targets, **found)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line, for reading it, for its help, and for completion."""
+    common = _Parser(add_help=False)
+    common.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour the output")
+    common.add_argument("-q", "--quiet", action="store_true", help="print errors and results alone")
+    common.add_argument("-v", "--verbose", action="store_true", help="say more about what is done")
+    parser = _Parser(
+        prog="meshc",
+        description="A compiler for service-mesh policy: who may call whom, and how calls travel.",
+        epilog="Start with `meshc init`, then `meshc check` and `meshc test`. `meshc docs` explains every message.",
+    )
+    parser.add_argument("--version", action="version", version=f"meshc {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    for add in (_check, _compile, _fmt, _test, _decide, _explain, _init, _targets, _docs, _completion):
+        add(commands, common)
+    return parser
+
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[_Parser]
+
+
+def _command(
+    commands: "_Commands", common: _Parser, name: str, help_text: str, example: str
+) -> _Parser:
+    return commands.add_parser(
+        name,
+        parents=[common],
+        help=help_text,
+        description=help_text[0].upper() + help_text[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _program(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", nargs="?", metavar="PATH", help="a .mesh file or a directory (default: the project found by meshc.yaml)"
+    )
+
+
+def _environment(parser: argparse.ArgumentParser, help_text: str) -> None:
+    parser.add_argument("--env", dest="environment", metavar="NAME", help=help_text)
+
+
+def _check(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "check",
+        "find every mistake in a program",
+        "meshc check policies/ --target envoy --format github",
+    )
+    _program(parser)
+    parser.add_argument("--target", metavar="T,…", help="targets that must be able to express it")
+    _environment(parser, "one environment (default: the program and each of its environments)")
+    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="how to print findings")
+    parser.add_argument("--watch", action="store_true", help="check again whenever a file changes")
+
+
+def _compile(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "compile",
+        "write the configuration of the targets",
+        "meshc compile --target envoy --out deploy/",
+    )
+    _program(parser)
+    parser.add_argument("--target", metavar="T,…", help="targets to compile to (default: those of meshc.yaml)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: `out` of meshc.yaml)")
+    _environment(parser, "compile for this environment; `all` makes a folder for each")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if DIR is not what would be written")
+
+
+def _fmt(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(commands, common, "fmt", "lay out .mesh files the one way", "meshc fmt policies/")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="files and directories, or - for standard input")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file would change")
+    parser.add_argument("--diff", action="store_true", help="write nothing; print what would change")
+
+
+def _test(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "test",
+        "run the `test` blocks of a program",
+        "meshc test --engine envoy --format junit > report.xml",
+    )
+    _program(parser)
+    parser.add_argument(
+        "--engine",
+        choices=("model", "envoy"),
+        default="model",
+        help="who decides: the model, or real Envoys that run the compiled files (needs `meshc[envoy]`)",
+    )
+    _environment(parser, "one environment (default: the program and each of its environments)")
+    parser.add_argument("--format", choices=("text", "json", "junit"), default="text", help="how to print results")
+
+
+def _decide(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "decide",
+        "decide requests: JSON Lines on standard input, JSON Lines out",
+        'echo \'{"from": "frontend", "to": "payments:8080", "method": "GET", "path": "/"}\' | meshc decide',
+    )
+    _program(parser)
+    parser.add_argument("--engine", choices=("model", "envoy"), default="model", help="who decides")
+    _environment(parser, "decide for this environment")
+
+
+def _explain(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "explain",
+        "say why a request is allowed or denied",
+        'meshc explain policies/ \'frontend POST payments:8080 /charge from 10.1.2.3 with header "x-region" "eu"\'',
+    )
+    parser.add_argument(
+        "words", nargs="+", metavar="[PATH] REQUEST", help="a request as in `test` blocks, or a JSON object"
+    )
+    _environment(parser, "explain for this environment")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print the explanation")
+
+
+def _init(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands, common, "init", "start a project: a small program that compiles", "meshc init shop-policies"
+    )
+    parser.add_argument(
+        "path", nargs="?", metavar="DIR", help="where (default: here); existing files are never overwritten"
+    )
+
+
+def _targets(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(commands, common, "targets", "list what each target can express", "meshc targets envoy")
+    parser.add_argument("name", nargs="?", metavar="TARGET", help="one target (default: all that are installed)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print the table")
+
+
+def _docs(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands, common, "docs", "show the page of a diagnostic or of the language", "meshc docs shared-identity"
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which page (default: list them)")
+
+
+def _completion(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "completion",
+        "print a completion script for a shell",
+        "meshc completion bash > /etc/bash_completion.d/meshc",
+    )
+    parser.add_argument("name", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")

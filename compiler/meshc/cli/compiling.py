@@ -1,0 +1,132 @@
+"""`meshc compile`: the configuration of the targets, written as a whole or not at all."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshc._version import __version__
+from meshc.cli.arguments import Arguments
+from meshc.cli.console import Console, UsageError
+from meshc.cli.project import Project, ProjectInvalidError, analyze_project, merge_findings, open_project, show
+from meshc.diagnostics import Diagnostic, Severity
+from meshc.frontend import environments
+from meshc.output import Drift, ManifestInfo, OutputError, OutputFile, compare_output, write_output
+from meshc.target import Document
+from meshc.targets import TargetError, find_target
+from meshc.yaml_printer import print_documents
+
+_HEADER = "# Compiled by meshc. Edits are lost: change the program instead.\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compiled:
+    """The files of one environment, for one output folder."""
+
+    directory: Path
+    files: tuple[OutputFile, ...]
+    info: ManifestInfo
+
+
+def run(arguments: Arguments, console: Console) -> int:
+    """Run the command; returns the exit status."""
+    try:
+        project = open_project(arguments.path, console)
+    except ProjectInvalidError:
+        return 1
+    names = arguments.targets or project.config.targets
+    if not names:
+        raise UsageError("no target; write `--target envoy`, or `targets: [envoy]` in meshc.yaml")
+    directory = _directory(project, arguments)
+    compiled: list[_Compiled] = []
+    found: list[tuple[str | None, tuple[Diagnostic, ...]]] = []
+    for environment, folder in _environments(project, arguments, directory):
+        diagnostics, result = _compile(project, environment, names, folder)
+        found.append((environment, diagnostics))
+        if result is not None:
+            compiled.append(result)
+    merged = merge_findings(found)
+    show(project, merged, console)
+    if any(one.severity is Severity.ERROR for one in merged):
+        return 1
+    try:
+        return _compare(compiled, console) if arguments.check else _write(compiled, console)
+    except OutputError as error:
+        raise UsageError(str(error)) from error
+
+
+def _directory(project: Project, arguments: Arguments) -> Path:
+    if arguments.out is not None:
+        return arguments.out
+    if project.directory is None or project.config.out is None:
+        raise UsageError("nowhere to write; write `--out DIR`, or `out: deploy/` in meshc.yaml")
+    return project.directory / project.config.out
+
+
+def _environments(project: Project, arguments: Arguments, directory: Path) -> list[tuple[str | None, Path]]:
+    if arguments.environment != "all":
+        return [(arguments.environment, directory)]
+    names = environments(project.loaded.modules)
+    if not names:
+        raise UsageError("`--env all` needs environments, and the program has none")
+    return [(name, directory / name) for name in names]
+
+
+def _compile(
+    project: Project, environment: str | None, names: tuple[str, ...], directory: Path
+) -> tuple[tuple[Diagnostic, ...], _Compiled | None]:
+    analysis = analyze_project(project, environment)
+    diagnostics = list(analysis.diagnostics)
+    if analysis.mesh is None:
+        return tuple(diagnostics), None
+    files: list[OutputFile] = []
+    for name in names:
+        try:
+            emission = find_target(name).emit(analysis.mesh)
+        except TargetError as error:
+            raise UsageError(str(error)) from error
+        diagnostics.extend(emission.diagnostics)
+        files.extend(_file(name, document) for document in emission.documents)
+    info = ManifestInfo(compiler=__version__, program=_digest(project), environment=environment)
+    return tuple(diagnostics), _Compiled(directory=directory, files=tuple(files), info=info)
+
+
+def _file(target: str, document: Document) -> OutputFile:
+    text = _HEADER + print_documents(document.resources)
+    return OutputFile(path=f"{target}/{document.path}", text=text, sources=document.sources)
+
+
+def _digest(project: Project) -> str:
+    """A hash of every text that the program is made of."""
+    digest = hashlib.sha256()
+    for path, source in sorted(project.loaded.sources.items()):
+        for part in (path, source.text):
+            content = part.encode()
+            digest.update(len(content).to_bytes(8, "big"))
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _write(compiled: list[_Compiled], console: Console) -> int:
+    for one in compiled:
+        written = write_output(one.directory, one.files, one.info)
+        removed = f", {len(written.removed)} removed" if written.removed else ""
+        changed = len(written.changed)
+        console.say(f"{one.directory}: {len(one.files)} files, {changed} changed{removed}")
+    return 0
+
+
+def _compare(compiled: list[_Compiled], console: Console) -> int:
+    drifted = False
+    for one in compiled:
+        drift = compare_output(one.directory, one.files, one.info)
+        drifted = drifted or drift.has_any
+        _print_drift(one.directory, drift, console)
+    return 1 if drifted else 0
+
+
+def _print_drift(directory: Path, drift: Drift, console: Console) -> None:
+    for word, paths in (("missing", drift.missing), ("differs", drift.different), ("stale", drift.stale)):
+        for path in paths:
+            console.print(f"{word}: {directory / path}")
+    if not drift.has_any:
+        console.say(f"{directory}: up to date")

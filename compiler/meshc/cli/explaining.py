@@ -1,0 +1,80 @@
+"""`meshc explain`: why a request is allowed or denied."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from meshc import ast
+from meshc.cli.arguments import Arguments
+from meshc.cli.console import Console, UsageError
+from meshc.cli.project import Project, ProjectInvalidError, analyze_project, open_project, show
+from meshc.decisions_json import RequestError, RequestReader
+from meshc.frontend import Analysis
+from meshc.ir import Mesh
+from meshc.lower.context import Report
+from meshc.lower.requests import lower_request
+from meshc.parse import parse
+from meshc.request import Request
+from meshc.semantics.decide import Evaluator
+from meshc.semantics.explain import explain
+from meshc.semantics.explanation_json import explanation_to_json
+from meshc.semantics.explanation_text import COLOURED, PLAIN, render_explanation
+from meshc.source import SourceFile
+
+_BEFORE = 'test "request" { allow\n'
+
+
+def run(arguments: Arguments, console: Console) -> int:
+    """Run the command; returns the exit status."""
+    path, text = _split(arguments.words)
+    try:
+        project = open_project(path, console)
+    except ProjectInvalidError:
+        return 1
+    analysis = analyze_project(project, arguments.environment)
+    if analysis.mesh is None:
+        show(project, analysis.diagnostics, console)
+        return 1
+    request = _read(text, project, analysis, analysis.mesh, console)
+    if request is None:
+        return 1
+    explanation = explain(Evaluator(analysis.mesh), request)
+    if arguments.format == "json":
+        console.print(json.dumps(explanation_to_json(explanation), indent=2))
+    else:
+        console.print(render_explanation(explanation, COLOURED if console.colors("stdout") else PLAIN))
+    return 0
+
+
+def _split(words: tuple[str, ...]) -> tuple[Path | None, str]:
+    """The program, if the first word is one, and the request."""
+    first = Path(words[0])
+    if len(words) > 1 and (first.suffix == ".mesh" or first.is_dir()):
+        return first, " ".join(words[1:])
+    return None, " ".join(words)
+
+
+def _read(text: str, project: Project, analysis: Analysis, mesh: Mesh, console: Console) -> Request | None:
+    if text.lstrip().startswith("{"):
+        try:
+            return RequestReader(mesh).read(text)
+        except RequestError as error:
+            raise UsageError(f"{error.message}" + (f"; {error.advice}" if error.advice else "")) from error
+    source = SourceFile("<request>", f"{_BEFORE}{text}\n}}")
+    parsed = parse(source)
+    found = list(parsed.diagnostics)
+    request: Request | None = None
+    if not found:
+        for declaration in parsed.file.declarations:
+            if isinstance(declaration, ast.TestDecl) and len(declaration.cases) == 1:
+                report = Report()
+                module = next(iter(project.loaded.modules), "")
+                context = replace(analysis.lowered.context.inside(module), report=report)
+                request = lower_request(context, analysis.lowered.world, declaration.cases[0].request)
+                found.extend(report.found)
+    if found:
+        console.report(found, {source.path: source})
+        return None
+    if request is None:
+        raise UsageError("explain takes one request, such as 'frontend POST payments:8080 /charge'")
+    return request

@@ -1,0 +1,129 @@
+"""`meshc fmt`: the one layout."""
+
+import difflib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from meshc.cli.arguments import Arguments
+from meshc.cli.console import Console, UsageError
+from meshc.cli.project import ProjectInvalidError, find_project_directory, read_project_config
+from meshc.format import format_source
+from meshc.source import SourceFile
+
+
+def run(arguments: Arguments, console: Console) -> int:
+    """Run the command; returns the exit status."""
+    if arguments.paths == ("-",):
+        return _format_input(arguments, console)
+    if "-" in arguments.paths:
+        raise UsageError("`-` stands alone: standard input and files do not mix")
+    failed = changed = 0
+    try:
+        files = _files(arguments.paths, console)
+    except ProjectInvalidError:
+        return 1
+    for file in files:
+        outcome = _format_file(file, arguments, console)
+        failed += outcome is None
+        changed += outcome is True
+    _summarize(len(files), changed, failed, arguments, console)
+    return 1 if failed or (changed and (arguments.check or arguments.diff)) else 0
+
+
+def _summarize(files: int, changed: int, failed: int, arguments: Arguments, console: Console) -> None:
+    words = "would change" if arguments.check or arguments.diff else "changed"
+    problem = f", {failed} with mistakes left as they are" if failed else ""
+    console.say(f"{changed} of {files} file{'' if files == 1 else 's'} {words}{problem}")
+
+
+def _files(paths: tuple[str, ...], console: Console) -> list[Path]:
+    if not paths:
+        return _project_files(console)
+    files: dict[Path, None] = {}
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            files.update(dict.fromkeys(_below(path)))
+        elif path.is_file():
+            files[path] = None
+        else:
+            raise UsageError(f"`{name}` does not exist")
+    return list(files)
+
+
+def _project_files(console: Console) -> list[Path]:
+    directory = find_project_directory(None)
+    if directory is None:
+        raise UsageError("no `meshc.yaml` here or above; name files or directories")
+    return _below(directory / read_project_config(directory, console).policies)
+
+
+def _below(directory: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder, names, files in os.walk(directory):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        found.extend(Path(folder, name) for name in sorted(files) if name.endswith(".mesh"))
+    return found
+
+
+def _format_file(file: Path, arguments: Arguments, console: Console) -> bool | None:
+    """Whether a file changed, or would; None if it has mistakes or cannot be read."""
+    try:
+        # Bytes, so that line ends are seen as they are.
+        source = SourceFile(file.as_posix(), file.read_bytes().decode("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        console.complain(f"cannot read `{file}`: {error}")
+        return None
+    formatted = format_source(source)
+    if formatted.text is None:
+        console.report(formatted.diagnostics, {source.path: source})
+        return None
+    if formatted.text == source.text:
+        return False
+    if arguments.diff:
+        console.print(_difference(source, formatted.text))
+    elif arguments.check:
+        console.print(f"would change {file}")
+    else:
+        _replace(file, formatted.text)
+        console.detail(f"changed {file}")
+    return True
+
+
+def _difference(source: SourceFile, text: str) -> str:
+    lines = difflib.unified_diff(
+        source.text.splitlines(keepends=True), text.splitlines(keepends=True), source.path, source.path
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file as a whole: whoever reads it sees the old text or the new one. Symbolic links stay links."""
+    target = file.resolve()
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+        Path(temporary).chmod(target.stat().st_mode)
+        Path(temporary).replace(target)
+    except OSError as error:
+        raise UsageError(f"cannot write `{file}`: {error.strerror}") from error
+
+
+def _format_input(arguments: Arguments, console: Console) -> int:
+    try:
+        source = SourceFile("<stdin>", sys.stdin.buffer.read().decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is not UTF-8: {error}") from error
+    formatted = format_source(source)
+    if formatted.text is None:
+        console.report(formatted.diagnostics, {source.path: source})
+        return 1
+    changed = formatted.text != source.text
+    if arguments.diff:
+        console.print(_difference(source, formatted.text))
+    elif not arguments.check:
+        console.print(formatted.text)
+    return 1 if changed and (arguments.check or arguments.diff) else 0

@@ -1,0 +1,43 @@
+"""Diagnostics as JSON for programs: `schemas/diagnostics.schema.json`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from meshc.diagnostics.model import Diagnostic
+from meshc.diagnostics.render.position import position_of
+from meshc.source import SourceFile, Span
+
+VERSION: Final = 1
+"""Raised when a field changes its meaning or goes away; new fields do not raise it."""
+
+_Value = str | int | None | list[str] | list[dict[str, str | int | None]]
+
+
+def render_json(diagnostics: Sequence[Diagnostic], sources: Mapping[str, SourceFile]) -> str:
+    """One JSON object in ASCII, ending in a line end; the same diagnostics give the same bytes."""
+    document = {"version": VERSION, "diagnostics": [_diagnostic(item, sources) for item in diagnostics]}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _diagnostic(diagnostic: Diagnostic, sources: Mapping[str, SourceFile]) -> dict[str, _Value]:
+    return {
+        "name": diagnostic.name,
+        "severity": diagnostic.severity.value,
+        "message": diagnostic.message,
+        **_place(diagnostic.span, sources),
+        "label": diagnostic.label,
+        "labels": [{**_place(label.span, sources), "text": label.text} for label in diagnostic.labels],
+        "help": list(diagnostic.help),
+    }
+
+
+def _place(span: Span, sources: Mapping[str, SourceFile]) -> dict[str, str | int | None]:
+    place = position_of(span, sources)
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "end_line": place.end_line,
+        "end_column": place.end_column,
+    }

@@ -1,0 +1,56 @@
+"""Jobs: what a worker process is asked to run, and what it reports."""
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshc import ir
+from meshc.engine.network import IsolationUnavailableError, isolate
+from meshc.engine.processes import EnvoyError, find_envoy
+from meshc.engine.scene import Errand, Scene
+from meshc.engine.translate import EngineError, Observation
+from meshc.targets import find_target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to run: `target` is the name of the target whose files the sidecars run. `isolated`: in a network of its own."""
+
+    mesh: ir.Mesh
+    target: str
+    errands: tuple[Errand, ...]
+    isolated: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What came of a job: observations in the order of its errands, or the `error` that prevented them.
+
+    `not_isolated` says why there is no network of its own; the job may be tried again without one.
+    """
+
+    observations: tuple[Observation, ...] = ()
+    error: str | None = None
+    not_isolated: str | None = None
+
+
+def run(job: Job) -> Report:
+    """Run a job in this process, which has one thread. After it, the process is of no use for anything else."""
+    has_ipv6 = False
+    if job.isolated:
+        try:
+            has_ipv6 = isolate().any_ipv6_listener
+        except IsolationUnavailableError as error:
+            return Report(not_isolated=f"{error}; {error.advice}")
+    with tempfile.TemporaryDirectory(prefix="meshc-") as directory:
+        try:
+            return Report(observations=asyncio.run(_observe(job, Path(directory), has_ipv6=has_ipv6)))
+        except (EngineError, EnvoyError) as error:
+            return Report(error=str(error))
+
+
+async def _observe(job: Job, directory: Path, *, has_ipv6: bool) -> tuple[Observation, ...]:
+    target = find_target(job.target)
+    async with Scene(job.mesh, target, find_envoy(), directory, has_ipv6=has_ipv6) as scene:
+        return await scene.observe(job.errands)

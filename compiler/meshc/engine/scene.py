@@ -1,0 +1,193 @@
+"""A scene: the sidecars, stub services and clients of one whole mesh, running, with real requests sent through it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from meshc import ir
+from meshc.diagnostics import Severity
+from meshc.engine.authority import Authority, Credentials, Names
+from meshc.engine.client import Client
+from meshc.engine.exchange import Outcome, Peer, Plaintext, Tls
+from meshc.engine.placement import PlacedMesh, place_mesh
+from meshc.engine.processes import Envoy, Fleet, Sidecar
+from meshc.engine.stubs import Protocol, Stub
+from meshc.engine.translate import EngineError, Observation, to_message, to_observation
+from meshc.ir import MtlsMode, PortPolicy
+from meshc.request import Request
+from meshc.semantics.decide import default_host, external_host
+from meshc.target import PlacedEmission, PortKey, Target
+from meshc.yaml_printer import print_yaml
+
+_AT_ONCE: Final = 16
+
+
+class Way(Enum):
+    """How a request is sent: straight to the server's sidecar, or through the caller's, which routes it."""
+
+    DIRECT = "direct"
+    ROUTED = "routed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One request to send, and how."""
+
+    request: Request
+    way: Way
+
+
+class Scene:
+    """A running mesh, as an asynchronous context. Raises EngineError and EnvoyError for failures of its own."""
+
+    def __init__(self, mesh: ir.Mesh, target: Target, envoy: Envoy, directory: Path, *, has_ipv6: bool) -> None:
+        if target.place is None:
+            raise EngineError(f"the target `{target.name}` cannot be run on one machine")
+        self._directory = directory
+        self._placed = place_mesh(mesh, directory / "tls", has_ipv6=has_ipv6)
+        self._emission = _checked(target.place(self._placed.mesh, self._placed.placement))
+        self._ports = _ports(self._placed.mesh)
+        self._callers = {workload.identity: workload for workload in self._placed.mesh.workloads}
+        self._credentials: dict[str, Credentials] = {}
+        self._stack = AsyncExitStack()
+        self._fleet = Fleet(envoy, directory / "logs")
+        self._client = Client()
+
+    @property
+    def emission(self) -> PlacedEmission:
+        """What the sidecars run."""
+        return self._emission
+
+    @property
+    def placed(self) -> PlacedMesh:
+        """Where everything is."""
+        return self._placed
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        await self._stack.enter_async_context(self._fleet)
+        await self._stack.enter_async_context(self._client)
+        for workload in self._placed.mesh.workloads:
+            address = self._placed.placement.application[(workload.namespace, workload.name)]
+            for port in workload.ports:
+                await self._serve(f"{workload.namespace}.{workload.name}", port, address, port.target, "stub.example")
+        for external in self._placed.mesh.externals:
+            for port in external.ports:
+                for host in external.hosts:
+                    address, number = self._placed.placement.externals[(host, port.number)]
+                    await self._serve(f"{external.namespace}.{external.name}", port, address, number, host)
+        await self._fleet.start([self._write(document.path) for document in self._emission.emission.documents])
+
+    async def _serve(self, name: str, port: PortPolicy, address: str, number: int, host: str) -> None:
+        protocol = Protocol(port.protocol.value)
+        credentials: Credentials | None = None
+        if protocol in {Protocol.TLS, Protocol.HTTPS}:
+            directory = self._directory / "stubs" / f"{address}-{number}"
+            credentials = self._placed.web.issue(Names(dns=(host,)), directory, "stub")
+        stub = await self._stack.enter_async_context(Stub(name, protocol, credentials=credentials))
+        await stub.start(address, number)
+
+    def _write(self, path: str) -> Sidecar:
+        document = next(one for one in self._emission.emission.documents if one.path == path)
+        file = self._directory / "envoy" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(print_yaml(resource) for resource in document.resources), encoding="utf-8")
+        return Sidecar(name=path.removesuffix(".yaml").replace("/", "."), bootstrap=file)
+
+    async def observe(self, errands: Sequence[Errand]) -> tuple[Observation, ...]:
+        """Send requests, many at once, and return what became of each, in their order."""
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def run(errand: Errand) -> Observation:
+            async with slots:
+                return await self._observe(errand)
+
+        observations = await asyncio.gather(*(run(errand) for errand in errands))
+        self._fleet.check()
+        return tuple(observations)
+
+    async def _observe(self, errand: Errand) -> Observation:
+        request = errand.request
+        owner, port = self._ports[(request.namespace, request.service, request.port)]
+        host = (
+            external_host(owner.hosts) if isinstance(owner, ir.External) else default_host(owner.namespace, owner.name)
+        )
+        message = to_message(request, port, host, self._placed.issuer)
+        is_inbound = errand.way is Way.DIRECT and isinstance(owner, ir.Workload)
+        peer = self._server(request, port) if is_inbound else self._sidecar(request, owner, port)
+        if peer is None:
+            return Observation(allowed=False)
+        try:
+            outcome: Outcome = await self._client.send(message, peer)
+        except OSError as error:
+            raise EngineError(f"cannot send from {request.source_ip} on this machine: {error.strerror}") from error
+        return to_observation(outcome, port, is_inbound=is_inbound)
+
+    def _server(self, request: Request, port: PortPolicy) -> Peer:
+        """The server's sidecar, asked as its callers' sidecars would."""
+        addresses = self._placed.placement.listen[(request.namespace, request.service)]
+        wanted = ip_address(request.source_ip).version
+        address = next((one for one in addresses if ip_address(one).version == wanted), None)
+        if address is None:
+            raise EngineError(f"this machine cannot send from the IPv6 address {request.source_ip}")
+        inbound = self._emission.inbound[(request.namespace, request.service, request.port)]
+        return Peer(address=address, port=inbound, security=self._security(request, port), source=request.source_ip)
+
+    def _security(self, request: Request, port: PortPolicy) -> Plaintext | Tls:
+        if port.protocol is ir.Protocol.TLS:
+            return Tls(trust=self._placed.bundle, server_name=request.sni)
+        if port.mtls is MtlsMode.OFF or request.identity is None:
+            return Plaintext()
+        return Tls(trust=self._placed.bundle, credentials=self._certificate(request.identity))
+
+    def _certificate(self, identity: str) -> Credentials:
+        if identity not in self._credentials:
+            domain = identity.removeprefix("spiffe://").partition("/")[0]
+            authority = self._placed.authorities.get(domain) or Authority.create(domain)
+            directory = self._directory / "clients" / str(len(self._credentials))
+            self._credentials[identity] = authority.issue_workload(identity, directory, "client")
+        return self._credentials[identity]
+
+    def _sidecar(self, request: Request, owner: ir.Workload | ir.External, port: PortPolicy) -> Peer | None:
+        """The caller's own sidecar; None where it has no way to the destination at all."""
+        caller = self._callers.get(request.identity or "")
+        if caller is None:
+            raise EngineError(
+                f"`{request.identity}` is no service of the program, so it has no sidecar to send through"
+            )
+        address = self._placed.placement.outbound[(caller.namespace, caller.name)]
+        number = self._emission.outbound.get((owner.namespace, owner.name, port.number))
+        security = (
+            Tls(trust=self._placed.bundle, server_name=request.sni) if port.protocol is ir.Protocol.TLS else Plaintext()
+        )
+        return None if number is None else Peer(address=address, port=number, security=security)
+
+
+def _checked(emission: PlacedEmission) -> PlacedEmission:
+    errors = [one for one in emission.emission.diagnostics if one.severity is Severity.ERROR]
+    if errors:
+        raise EngineError(f"{errors[0].span}: {errors[0].message}")
+    return emission
+
+
+def _ports(mesh: ir.Mesh) -> Mapping[PortKey, tuple[ir.Workload | ir.External, PortPolicy]]:
+    owners: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
+    return {(owner.namespace, owner.name, port.number): (owner, port) for owner in owners for port in owner.ports}

@@ -1,0 +1,1 @@
+"""Passes over the intermediate form: each module opens with what it takes and what it promises."""

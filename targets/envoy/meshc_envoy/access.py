@@ -1,0 +1,145 @@
+"""Access stages as Envoy RBAC: each stage one filter, each rule one policy named by the rule's identifier.
+
+Envoy names the policy in `rbac_access_denied_matched_policy[NAME]`. Rules that can match nobody are left out, and in ALLOW
+stages, where Envoy never names the policy, rules with one and the same condition share a policy: Envoy tries policies one
+by one, so their number is what a request costs.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from meshc import ir
+from meshc.target import Json
+from meshc_envoy.conditions import Algebra, every, some, split, translate
+from meshc_envoy.shapes import Object, extension
+
+HTTP_RBAC: Final = "envoy.extensions.filters.http.rbac.v3.RBAC"
+NETWORK_RBAC: Final = "envoy.extensions.filters.network.rbac.v3.RBAC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRules:
+    """One stage as RBAC rules. `label` names the filter in its chain; the chain's order is the stages' order."""
+
+    label: str
+    shadow: bool
+    rules: Object
+
+
+def stage_rules(stages: Iterable[ir.Stage], *, has_identities: bool) -> tuple[StageRules, ...]:
+    """The stages that can have an effect. Without identities (plaintext and tls ports) only `anyone` matches a peer."""
+    numbered = (_stage(number, stage, has_identities=has_identities) for number, stage in enumerate(stages, start=1))
+    return tuple(rules for rules in numbered if rules is not None)
+
+
+def http_filters(stages: Iterable[StageRules]) -> list[Json]:
+    return [extension(stage.label, HTTP_RBAC, **_filter_fields(stage)) for stage in stages]
+
+
+def network_filters(stages: Iterable[StageRules], stat_prefix: str) -> list[Json]:
+    return [
+        extension(stage.label, NETWORK_RBAC, stat_prefix=f"{stat_prefix}.{stage.label}", **_filter_fields(stage))
+        for stage in stages
+    ]
+
+
+def _filter_fields(stage: StageRules) -> Mapping[str, Json]:
+    return {"shadow_rules": stage.rules} if stage.shadow else {"rules": stage.rules}
+
+
+def _stage(number: int, stage: ir.Stage, *, has_identities: bool) -> StageRules | None:
+    rules = [rule for rule in stage.rules if can_match(rule, has_identities=has_identities)]
+    if not rules and (stage.effect is ir.Effect.DENY or stage.shadow):
+        return None
+    is_allow = stage.effect is ir.Effect.ALLOW
+    shadow = "shadow-" if stage.shadow else ""
+    policies = _merged_policies(rules) if is_allow and not stage.shadow else _policies(rules)
+    return StageRules(
+        label=f"access-{number}-{shadow}{stage.effect.value}",
+        shadow=stage.shadow,
+        rules={"action": "ALLOW" if is_allow else "DENY", "policies": policies},
+    )
+
+
+def can_match(rule: ir.Rule, *, has_identities: bool) -> bool:
+    """Whether some peer and request could match, as far as that is plain to see."""
+    if rule.condition == ir.AnyOf(()) or any(isinstance(peer, ir.AnyPeer) for peer in rule.principals.exclude):
+        return False
+    return any(has_identities or isinstance(peer, ir.AnyPeer) for peer in rule.principals.include)
+
+
+def _policies(rules: Iterable[ir.Rule]) -> Object:
+    policies: Object = {}
+    for rule in rules:
+        policies |= _named_policies(rule.identifier, rule.condition, [peers(rule.principals)])
+    return policies
+
+
+def _merged_policies(rules: Iterable[ir.Rule]) -> Object:
+    groups: dict[ir.Condition, list[ir.Rule]] = {}
+    for rule in rules:
+        groups.setdefault(rule.condition, []).append(rule)
+    policies: Object = {}
+    for condition, group in groups.items():
+        name = ",".join(rule.identifier for rule in group)
+        policies |= _named_policies(name, condition, _distinct(peers(rule.principals) for rule in group))
+    return policies
+
+
+def _distinct(principals: Iterable[list[Object]]) -> list[list[Object]]:
+    seen: list[list[Object]] = []
+    for principal in principals:
+        if principal not in seen:
+            seen.append(principal)
+    return seen
+
+
+def _named_policies(name: str, condition: ir.Condition, principals: list[list[Object]]) -> Object:
+    alternatives = split(condition)
+    policies: Object = {}
+    for number, halves in enumerate(alternatives, start=1):
+        permissions = _top_level(halves.permission) if halves.permission is not None else [{"any": True}]
+        identities = [part for parts in principals for part in parts]
+        if halves.principal is not None:
+            also = translate(halves.principal, Algebra.PRINCIPAL)
+            identities = [every([some(identities, Algebra.PRINCIPAL), also], Algebra.PRINCIPAL)]
+        label = name if len(alternatives) == 1 else f"{name}#{number}"
+        policies[label] = {"permissions": list(permissions), "principals": list(identities)}
+    return policies
+
+
+def _top_level(condition: ir.Condition) -> list[Object]:
+    """Permissions of one policy are alternatives already, so an outermost `or` needs no node of its own."""
+    if isinstance(condition, ir.AnyOf) and condition.conditions:
+        return [translate(part, Algebra.PERMISSION) for part in condition.conditions]
+    return [translate(condition, Algebra.PERMISSION)]
+
+
+def peers(principals: ir.Principals) -> list[Object]:
+    """RBAC principals, any of which is meant."""
+    include = [_peer(principal) for principal in principals.include]
+    if {"any": True} in include:
+        include = [{"any": True}]
+    if not principals.exclude:
+        return include
+    exclude: Object = {"not_id": some([_peer(principal) for principal in principals.exclude], Algebra.PRINCIPAL)}
+    return (
+        [exclude]
+        if include == [{"any": True}]
+        else [every([some(include, Algebra.PRINCIPAL), exclude], Algebra.PRINCIPAL)]
+    )
+
+
+def _peer(principal: ir.Principal) -> Object:
+    match principal:
+        case ir.AnyPeer():
+            return {"any": True}
+        case ir.AnyIdentity():
+            return {"authenticated": {}}
+        case ir.ExactIdentity(identity):
+            return {"authenticated": {"principal_name": {"exact": identity}}}
+        case ir.IdentityPrefix(prefix):
+            return {"authenticated": {"principal_name": {"prefix": prefix}}}
+        case _:
+            assert_never(principal)

@@ -1,0 +1,112 @@
+"""The bootstrap of one sidecar: everything that Envoy reads at its start."""
+
+from typing import Final
+
+from meshc import ir
+from meshc.target import Json
+from meshc_envoy.addresses import ordered_ports
+from meshc_envoy.clusters import http1, http2, named_cluster
+from meshc_envoy.directory import Directory
+from meshc_envoy.inbound import InboundPort, application_cluster, inbound_listener
+from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
+from meshc_envoy.outbound import caller_of, outbound_clusters, outbound_listeners
+from meshc_envoy.shapes import Object, socket_address
+from meshc_envoy.text_matchers import MAX_PROGRAM
+from meshc_envoy.tls import SDS_CLUSTER, TlsFiles, origination_socket
+from meshc_envoy.tokens import key_set_cluster, key_set_server, key_set_urls
+
+XDS_CLUSTER: Final = "xds"
+
+
+def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions) -> Object:
+    """The bootstrap of the workload's sidecar."""
+    mesh = directory.mesh
+    key = (workload.namespace, workload.name)
+    files = TlsFiles(
+        identity=workload.identity,
+        trust_domains=mesh.trust_domains,
+        certificates=options.certificates,
+        directory=options.tls_directories.get(key, options.tls_directory),
+    )
+    caller = caller_of(directory, workload, files, options)
+    inbound = [
+        InboundPort(
+            mesh=mesh,
+            workload=workload,
+            port=port,
+            files=files,
+            addresses=options.listen_addresses.get(key, (options.default_listen_address,)),
+        )
+        for port in ordered_ports(workload.ports)
+    ]
+    application = options.application_addresses.get(key, "127.0.0.1")
+    uses_eds = any(peer.discovery is ir.Discovery.EDS for peer, _ in caller.peers)
+    clusters = [
+        *_distinct([application_cluster(port, application) for port in inbound]),
+        *outbound_clusters(caller),
+        *_key_set_clusters(workload, options),
+        *([_sds_cluster(options)] if options.certificates is Certificates.SDS else []),
+        *([_xds_cluster(options)] if uses_eds else []),
+    ]
+    listeners = [*(inbound_listener(port) for port in inbound), *outbound_listeners(caller)]
+    return {
+        "node": {"id": f"{workload.namespace}/{workload.name}", "cluster": mesh.name},
+        **_admin(options.admins.get(key, options.admin)),
+        "layered_runtime": {"layers": [{"name": "meshc", "static_layer": _runtime()}]},
+        **({"dynamic_resources": {"ads_config": _ads()}} if uses_eds else {}),
+        "static_resources": {"listeners": list(listeners), "clusters": list(clusters)},
+    }
+
+
+def _runtime() -> Object:
+    return {"re2": {"max_program_size": {"error_level": MAX_PROGRAM, "warn_level": MAX_PROGRAM}}}
+
+
+def _admin(admin: SocketAddress | None) -> Object:
+    return {} if admin is None else {"admin": {"address": socket_address(admin.host, admin.port)}}
+
+
+def _distinct(clusters: list[Object]) -> list[Object]:
+    """Two service ports may share one target port."""
+    return list({str(cluster["name"]): cluster for cluster in clusters}.values())
+
+
+def _key_set_clusters(workload: ir.Workload, options: EmitOptions) -> list[Object]:
+    urls = key_set_urls(jwt for port in workload.ports for jwt in port.jwts)
+    return _distinct([_key_set_cluster(url, options) for url in urls])
+
+
+def _key_set_cluster(url: str, options: EmitOptions) -> Object:
+    scheme, host, port = key_set_server(url)
+    socket = origination_socket(host, str(options.ca_file), ("http/1.1",)) if scheme == "https" else None
+    server = options.external_addresses.get(host) or SocketAddress(host=host, port=port)
+    return named_cluster(key_set_cluster(url), server, protocol=http1(), socket=socket)
+
+
+def _sds_cluster(options: EmitOptions) -> Object:
+    address: Json = {"pipe": {"path": str(options.sds_socket)}}
+    load: Json = {
+        "cluster_name": SDS_CLUSTER,
+        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+    }
+    return {
+        "name": SDS_CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": load,
+        "typed_extension_protocol_options": http2(),
+    }
+
+
+def _xds_cluster(options: EmitOptions) -> Object:
+    return named_cluster(XDS_CLUSTER, options.xds, protocol=http2(), socket=None)
+
+
+def _ads() -> Object:
+    services: list[Json] = [{"envoy_grpc": {"cluster_name": XDS_CLUSTER}}]
+    return {
+        "api_type": "GRPC",
+        "transport_api_version": "V3",
+        "set_node_on_first_message_only": True,
+        "grpc_services": services,
+    }

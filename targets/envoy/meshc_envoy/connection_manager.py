@@ -1,0 +1,66 @@
+"""The HTTP connection manager of a listener, with every default that the language sets otherwise written out."""
+
+from typing import Final
+
+from meshc.target import Json
+from meshc_envoy.requests import internal_headers_removed, local_replies, normalization
+from meshc_envoy.shapes import Object, extension
+
+_MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_ROUTER: Final = "envoy.extensions.filters.http.router.v3.Router"
+
+
+def inbound_manager(
+    name: str, virtual_host: Object, filters: list[Json], *, trusted_hops: int, has_jwt: bool, websocket: bool
+) -> Object:
+    """The manager of a server's listener: the peer is untrusted, its address and identity come from the connection.
+
+    `internal_address_config` stays absent: written at all, it would make private peers trusted.
+    """
+    edge: Object = {
+        "use_remote_address": True,
+        **({"xff_num_trusted_hops": trusted_hops} if trusted_hops else {}),
+        "strip_any_host_port": True,
+        "strip_trailing_host_dot": True,
+        "forward_client_cert_details": "SANITIZE_SET",
+        "set_current_client_cert_details": {"uri": True},
+        "local_reply_config": local_replies(has_jwt=has_jwt),
+    }
+    return _manager(name, [virtual_host], edge, filters, websocket=websocket)
+
+
+def outbound_manager(name: str, virtual_hosts: list[Json], filters: list[Json]) -> Object:
+    """The manager of the application's own listener: X-Forwarded-For is passed on as the application wrote it."""
+    edge: Object = {
+        "use_remote_address": False,
+        "skip_xff_append": True,
+        "strip_trailing_host_dot": True,
+        "local_reply_config": local_replies(has_jwt=False),
+    }
+    return _manager(name, virtual_hosts, edge, filters, websocket=True)
+
+
+def _manager(name: str, virtual_hosts: list[Json], edge: Object, filters: list[Json], *, websocket: bool) -> Object:
+    router = extension("envoy.filters.http.router", _ROUTER, suppress_envoy_headers=True)
+    upgrades: Object = {"upgrade_configs": [{"upgrade_type": "websocket"}]} if websocket else {}
+    return extension(
+        "envoy.filters.network.http_connection_manager",
+        _MANAGER,
+        stat_prefix=name,
+        **normalization(),
+        **edge,
+        early_header_mutation_extensions=[internal_headers_removed()],
+        common_http_protocol_options={"headers_with_underscores_action": "REJECT_REQUEST"},
+        server_header_transformation="PASS_THROUGH",
+        generate_request_id=True,
+        preserve_external_request_id=True,
+        stream_idle_timeout="0s",
+        **upgrades,
+        http_filters=[*filters, router],
+        route_config={"name": name, "virtual_hosts": list(virtual_hosts)},
+    )
+
+
+def plain_route(cluster: str) -> Object:
+    """The route for every path to one cluster, without Envoy's time limit of 15 s."""
+    return {"match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s"}}

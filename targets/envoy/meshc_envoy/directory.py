@@ -1,0 +1,85 @@
+"""What every sidecar of a mesh looks up, made once for all of them: names, listener ports, and who may reach whom.
+
+Without it each of n sidecars would go through all n services.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from meshc import ir
+from meshc_envoy.addresses import ordered_ports, tcp_listener_ports
+from meshc_envoy.reach import identity_at, may_reach
+
+Peer = tuple[ir.Workload, ir.PortPolicy]
+Outside = tuple[ir.External, ir.PortPolicy]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """The tables of one mesh.
+
+    `tcp_ports` are the outbound ports of tcp and tls destinations, `namesakes` the workloads of each name. `peers` and
+    `externals` are all destinations in order; `named` gives, for an identity, the places in them of those whose rules name
+    it, `open_to_many` the places of those whose rules name nobody in particular.
+    """
+
+    mesh: ir.Mesh
+    tcp_ports: Mapping[str, int]
+    namesakes: Mapping[str, tuple[ir.Workload, ...]]
+    peers: tuple[Peer, ...]
+    externals: tuple[Outside, ...]
+    named: Mapping[str, tuple[int, ...]]
+    open_to_many: tuple[int, ...]
+
+    @classmethod
+    def of(cls, mesh: ir.Mesh) -> Self:
+        """The directory of a mesh."""
+        peers = tuple((workload, port) for workload in mesh.workloads for port in ordered_ports(workload.ports))
+        externals = tuple((external, port) for external in mesh.externals for port in ordered_ports(external.ports))
+        named: dict[str, list[int]] = {}
+        open_to_many: list[int] = []
+        for place, port in enumerate(port for _, port in (*peers, *externals)):
+            identities = _named_identities(port)
+            if identities is None:
+                open_to_many.append(place)
+            else:
+                for identity in identities:
+                    named.setdefault(identity, []).append(place)
+        return cls(
+            mesh=mesh,
+            tcp_ports=tcp_listener_ports(mesh),
+            namesakes=_namesakes(mesh.workloads),
+            peers=peers,
+            externals=externals,
+            named={identity: tuple(places) for identity, places in named.items()},
+            open_to_many=tuple(open_to_many),
+        )
+
+    def reachable(self, identity: str) -> tuple[tuple[Peer, ...], tuple[Outside, ...]]:
+        """The ports of workloads and of externals that a caller may reach at all, in the order of the mesh."""
+        places = sorted({*self.named.get(identity, ()), *self.open_to_many})
+        count = len(self.peers)
+        peers = (self.peers[place] for place in places if place < count)
+        externals = (self.externals[place - count] for place in places if place >= count)
+        return (
+            tuple(peer for peer in peers if may_reach(identity_at(identity, peer[1]), peer[1])),
+            tuple(external for external in externals if may_reach(identity, external[1])),
+        )
+
+
+def _named_identities(port: ir.PortPolicy) -> frozenset[str] | None:
+    """The only identities that the port's allow rules let in, or None if they are not a plain list."""
+    for stage in port.access:
+        if stage.effect is ir.Effect.ALLOW and not stage.shadow:
+            principals = [principal for rule in stage.rules for principal in rule.principals.include]
+            if all(isinstance(principal, ir.ExactIdentity) for principal in principals):
+                return frozenset(one.identity for one in principals if isinstance(one, ir.ExactIdentity))
+    return None
+
+
+def _namesakes(workloads: Iterable[ir.Workload]) -> Mapping[str, tuple[ir.Workload, ...]]:
+    found: dict[str, list[ir.Workload]] = {}
+    for workload in workloads:
+        found.setdefault(workload.name, []).append(workload)
+    return {name: tuple(same) for name, same in found.items()}

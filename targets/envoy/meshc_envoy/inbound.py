@@ -1,0 +1,189 @@
+"""Inbound: one listener a service port, which decides who may call and passes what may to the application."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from meshc import ir
+from meshc.target import Json
+from meshc_envoy.access import StageRules, http_filters, network_filters, stage_rules
+from meshc_envoy.addresses import inbound_ports
+from meshc_envoy.clusters import cluster, lb_endpoint, protocol_options
+from meshc_envoy.connection_manager import inbound_manager, plain_route
+from meshc_envoy.queries import query_patterns, routes_by_patterns
+from meshc_envoy.requests import refusal_filter, stage_atoms
+from meshc_envoy.shapes import Object, extension, socket_address
+from meshc_envoy.tls import TlsFiles, inbound_socket, single_identity
+from meshc_envoy.tokens import token_filters
+
+_TLS_INSPECTOR: Final = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+_EARLY_BYTES: Final = 65536
+_TCP_PROXY: Final = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundPort:
+    """One service port of a workload and what its listener needs to know. `addresses` are those to bind, never empty."""
+
+    mesh: ir.Mesh
+    workload: ir.Workload
+    port: ir.PortPolicy
+    files: TlsFiles
+    addresses: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"inbound/{self.port.number}"
+
+    @property
+    def application(self) -> str:
+        """The name of the application's cluster."""
+        return f"application/{self.port.target}/{self.port.protocol.value}"
+
+
+def inbound_listener(inbound: InboundPort) -> Object:
+    """The listener of one service port."""
+    first, *others = [
+        socket_address(address, number)
+        for number in inbound_ports(inbound.workload, inbound.port)
+        for address in inbound.addresses
+    ]
+    chains, inspected = _chains(inbound)
+    additional: list[Json] = [{"address": other} for other in others]
+    return {
+        "name": inbound.name,
+        "address": first,
+        **({"additional_addresses": additional} if additional else {}),
+        "traffic_direction": "INBOUND",
+        **({"listener_filters": [_inspector()]} if inspected else {}),
+        **({"continue_on_listener_filters_timeout": True} if inspected and not inbound.port.protocol.is_http else {}),
+        "filter_chains": list(chains),
+    }
+
+
+def application_cluster(inbound: InboundPort, address: str) -> Object:
+    """The application behind a port, at its target port."""
+    endpoints = [lb_endpoint(address, inbound.port.target)]
+    return cluster(inbound.application, endpoints, protocol=protocol_options(inbound.port.protocol))
+
+
+def _inspector() -> Object:
+    return extension("envoy.filters.listener.tls_inspector", _TLS_INSPECTOR)
+
+
+def _chains(inbound: InboundPort) -> tuple[list[Object], bool]:
+    """The filter chains, and whether the listener must look at the first bytes to choose or decide."""
+    if inbound.port.protocol is ir.Protocol.TLS:
+        return [{"filters": _plain_filters(inbound)}], True
+    match inbound.port.mtls:
+        case ir.MtlsMode.STRICT:
+            return [_mutual_chain(inbound)], False
+        case ir.MtlsMode.PERMISSIVE:
+            mutual = {"filter_chain_match": {"transport_protocol": "tls"}} | _mutual_chain(inbound)
+            plain: Object = {
+                "filter_chain_match": {"transport_protocol": "raw_buffer"},
+                "filters": _plain_filters(inbound),
+            }
+            return [mutual, plain], True
+        case ir.MtlsMode.OFF:
+            return [{"filters": _plain_filters(inbound)}], False
+
+
+def _mutual_chain(inbound: InboundPort) -> Object:
+    stages = stage_rules(inbound.port.access, has_identities=True)
+    if inbound.port.protocol.is_http:
+        filters = [_http(inbound, stages)]
+        return {
+            "transport_socket": inbound_socket(inbound.files, ("h2", "http/1.1")),
+            "filters": [single_identity(), *filters],
+        }
+    admitted = _admitted(inbound.mesh, inbound.port)
+    return {
+        "transport_socket": inbound_socket(inbound.files, (), admitted or ()),
+        "filters": [single_identity(), *_tcp(inbound, stages, decided=admitted is not None)],
+    }
+
+
+def _plain_filters(inbound: InboundPort) -> list[Json]:
+    stages = stage_rules(inbound.port.access, has_identities=False)
+    if inbound.port.protocol.is_http:
+        return [_http(inbound, stages)]
+    return _tcp(inbound, stages, decided=not any(not stage.shadow for stage in stages))
+
+
+def _http(inbound: InboundPort, stages: tuple[StageRules, ...]) -> Object:
+    atoms = stage_atoms(inbound.port.access)
+    filters: list[Json] = [
+        refusal_filter(atoms),
+        *token_filters(inbound.port.jwts),
+        *http_filters(stages),
+    ]
+    host: Object = {
+        "name": "application",
+        "domains": ["*"],
+        "routes": routes_by_patterns(plain_route(inbound.application), query_patterns(atoms)),
+        # Envoy adds it where the peer is not trusted; the application knows the peer by other headers.
+        "request_headers_to_remove": ["x-envoy-external-address"],
+    }
+    return inbound_manager(
+        inbound.name,
+        host,
+        filters,
+        trusted_hops=inbound.mesh.trusted_hops,
+        has_jwt=bool(inbound.port.jwts),
+        websocket=inbound.port.protocol is ir.Protocol.HTTP,
+    )
+
+
+def _tcp(inbound: InboundPort, stages: tuple[StageRules, ...], *, decided: bool) -> list[Json]:
+    """RBAC and the proxy of bytes. Envoy's RBAC waits for the caller's first byte, but the proxy would connect at once and
+    pass on what the application says unasked: unless access is decided before, it must wait as well.
+    """
+    # Without TLS the handshake is done at once.
+    mode = "ON_DOWNSTREAM_TLS_HANDSHAKE" if decided else "ON_DOWNSTREAM_DATA"
+    proxy = extension(
+        "envoy.filters.network.tcp_proxy",
+        _TCP_PROXY,
+        stat_prefix=inbound.name,
+        cluster=inbound.application,
+        idle_timeout="0s",
+        upstream_connect_mode=mode,
+        max_early_data_bytes=_EARLY_BYTES,
+    )
+    return [*network_filters(stages, inbound.name), proxy]
+
+
+def waits_for_caller(mesh: ir.Mesh, port: ir.PortPolicy) -> bool:
+    """Whether the application is connected only at the caller's first byte, because access is not decided before."""
+    encrypted = port.protocol is not ir.Protocol.TLS and port.mtls is not ir.MtlsMode.OFF
+    plain = port.protocol is ir.Protocol.TLS or port.mtls is not ir.MtlsMode.STRICT
+    if encrypted and _admitted(mesh, port) is None:
+        return True
+    return plain and any(not stage.shadow for stage in stage_rules(port.access, has_identities=False))
+
+
+def _admitted(mesh: ir.Mesh, port: ir.PortPolicy) -> tuple[Object, ...] | None:
+    """Matchers of the identities that alone decide access, so that the handshake can; empty for all; None if more does.
+
+    Only with one trust domain: a federated authority could put an admitted identity beside one of its own domain, and
+    `single_identity` is not asked before the first byte either.
+    """
+    stages = [stage for stage in port.access if not stage.shadow]
+    if not stages:
+        return ()
+    if len(mesh.trust_domains) > 1 or len(stages) > 1 or stages[0].effect is ir.Effect.DENY:
+        return None
+    rules = stages[0].rules
+    if not rules or any(rule.condition != ir.ALWAYS or rule.principals.exclude for rule in rules):
+        return None
+    principals = [principal for rule in rules for principal in rule.principals.include]
+    if any(isinstance(principal, ir.AnyPeer | ir.AnyIdentity) for principal in principals):
+        return ()
+    return _identity_matchers(principals)
+
+
+def _identity_matchers(principals: list[ir.Principal]) -> tuple[Object, ...]:
+    exact = sorted({principal.identity for principal in principals if isinstance(principal, ir.ExactIdentity)})
+    prefixes = sorted({principal.prefix for principal in principals if isinstance(principal, ir.IdentityPrefix)})
+    matchers: list[Object] = [{"exact": identity} for identity in exact]
+    matchers += [{"prefix": prefix} for prefix in prefixes]
+    return tuple(matchers)

@@ -1,0 +1,128 @@
+"""What only the spelling of a program decides about Envoy: the size of expressions, names in formats, silent callers."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import re2
+
+from meshc import ir
+from meshc.diagnostics import Diagnostic, diagnose
+from meshc_envoy.addresses import service_host
+from meshc_envoy.conditions import alternatives, atoms_of, path_matchers
+from meshc_envoy.inbound import waits_for_caller
+from meshc_envoy.queries import MAX_PATTERNS, is_plain_query_name, query_expression, query_patterns
+from meshc_envoy.requests import stage_atoms
+from meshc_envoy.shapes import Object
+from meshc_envoy.text_matchers import MAX_PROGRAM, caseless_matcher, spells_upper_case, text_matcher, trimmed_matcher
+
+MAX_ALTERNATIVES: Final = 64
+"""How many policies one rule of a tcp or tls port may become, where it mixes server names and addresses."""
+
+
+def check_limits(mesh: ir.Mesh) -> tuple[Diagnostic, ...]:
+    """What Envoy would refuse or read otherwise in the access rules of the mesh; a rule of many ports is named once."""
+    found = [diagnostic for workload in mesh.workloads for port in workload.ports for diagnostic in _port(mesh, port)]
+    found += [diagnostic for external in mesh.externals for port in external.ports for diagnostic in _rules(port)]
+    found += _hosts(mesh)
+    return tuple({(diagnostic.span, diagnostic.message): diagnostic for diagnostic in found}.values())
+
+
+def _hosts(mesh: ir.Mesh) -> Iterator[Diagnostic]:
+    """Hosts that would mean two things at the one outbound listener."""
+    meant = {
+        name: f"the service `{workload.namespace}.{workload.name}`"
+        for workload in mesh.workloads
+        for name in (workload.name, f"{workload.name}.{workload.namespace}", service_host(mesh, workload))
+    }
+    for external in mesh.externals:
+        for port in external.ports:
+            for host in external.hosts if port.protocol.is_http else ():
+                other = meant.get(host) or meant.get(f"{host}:{port.number}")
+                if other is not None:
+                    message = f"on envoy the host `{host}` cannot mean an external and {other}"
+                    yield diagnose("unsupported-by-target", external.span, message, advice="leave one of the two out")
+                meant[f"{host}:{port.number}"] = f"another, `{external.namespace}.{external.name}`"
+
+
+def _port(mesh: ir.Mesh, port: ir.PortPolicy) -> Iterator[Diagnostic]:
+    if not port.protocol.is_http and waits_for_caller(mesh, port):
+        message = f"on envoy, port {port.number} connects the application only at the caller's first byte"
+        advice = (
+            "a protocol in which the server speaks first needs rules by identity alone, `mtls strict`, one trust domain"
+        )
+        yield diagnose("target-differs", port.span, message, advice=advice)
+    yield from _rules(port)
+
+
+def _rules(port: ir.PortPolicy) -> Iterator[Diagnostic]:
+    if (count := len(query_patterns(stage_atoms(port.access)))) > MAX_PATTERNS:
+        message = (
+            f"envoy can test at most {MAX_PATTERNS} query patterns on a port, but {count} are in scope of {port.number}"
+        )
+        advice = "use `==`, `in`, `starts with` or `ends with`, of which there may be any number"
+        yield diagnose("unsupported-by-target", port.span, message, advice=advice)
+    for stage in port.access:
+        for rule in stage.rules:
+            if not port.protocol.is_http and (count := alternatives(rule.condition)) > MAX_ALTERNATIVES:
+                message = f"a condition makes {count} policies for envoy, which allows {MAX_ALTERNATIVES} here"
+                yield diagnose("unsupported-by-target", rule.span, message, advice="split the rule into several")
+            for atom in atoms_of(rule.condition):
+                yield from _atom(atom, rule)
+
+
+def _atom(atom: ir.Atom, rule: ir.Rule) -> Iterator[Diagnostic]:
+    for expression in _expressions(atom):
+        if (size := program_size(expression)) > MAX_PROGRAM:
+            message = (
+                f"a test makes a regular expression of {size} instructions for envoy, whose limit is {MAX_PROGRAM}"
+            )
+            yield diagnose("regex-too-large", rule.span, message, advice="shorten it, or split it into several tests")
+    match atom:
+        case ir.HostIs(ir.Matches(pattern)) | ir.SniIs(ir.Matches(pattern)) if spells_upper_case(pattern):
+            message = f'envoy cannot test a host for `re"{pattern}"` exactly, because it names upper-case letters'
+            advice = "hosts are compared in lower case: write the pattern in lower case"
+            yield diagnose("unsupported-by-target", rule.span, message, advice=advice)
+        case ir.QueryIs(name, _) if not is_plain_query_name(name):
+            message = f"envoy cannot read the query parameter `{name}`"
+            advice = "names of letters, digits and `-._~` can be tested"
+            yield diagnose("unsupported-by-target", rule.span, message, advice=advice)
+        case _:
+            pass
+
+
+def program_size(expression: str) -> int:
+    """The number of RE2 instructions, as Envoy counts them; 0 for what is no regular expression (Envoy will say so)."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return int(re2.compile(expression, options).programsize)
+    except re2.error:
+        return 0
+
+
+def _expressions(atom: ir.Atom) -> tuple[str, ...]:
+    match atom:
+        case ir.PathIs(pattern):
+            return tuple(text for matcher in path_matchers(pattern) for text in _regex_of(matcher))
+        case ir.HeaderIs(_, test) if not isinstance(test, ir.IsPresent):
+            return _regex_of(trimmed_matcher(test))
+        case ir.HostIs(test) | ir.SniIs(test) if not isinstance(test, ir.IsPresent):
+            return _regex_of(caseless_matcher(test))
+        case ir.QueryIs(name, test):
+            return _query_expressions(name, test)
+        case ir.ClaimIs(_, test) if not isinstance(test, ir.IsPresent | ir.Contains):
+            return _regex_of(text_matcher(test))
+        case _:
+            return ()
+
+
+def _query_expressions(name: str, test: ir.TextTest) -> tuple[str, ...]:
+    if isinstance(test, ir.Matches):
+        return (test.pattern,)
+    expression = query_expression(name, test)
+    return () if expression is None else (expression,)
+
+
+def _regex_of(matcher: Object | None) -> tuple[str, ...]:
+    found = matcher.get("safe_regex") if matcher is not None else None
+    return (str(found["regex"]),) if isinstance(found, dict) else ()

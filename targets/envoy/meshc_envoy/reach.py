@@ -1,0 +1,60 @@
+"""Whom a caller can reach at all: what its sidecar must hold, and which rules of an external concern it.
+
+Both are answered from identities alone. `may_reach` errs on the side of yes, and leaving a destination out is never the
+enforcement.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from meshc import ir
+
+
+def is_meant(principals: ir.Principals, identity: str | None) -> bool:
+    """Whether a peer with this verified identity (None: without one) is among the principals."""
+    if any(_is_peer(principal, identity) for principal in principals.exclude):
+        return False
+    return any(_is_peer(principal, identity) for principal in principals.include)
+
+
+def _is_peer(principal: ir.Principal, identity: str | None) -> bool:
+    match principal:
+        case ir.AnyPeer():
+            return True
+        case ir.AnyIdentity():
+            return identity is not None
+        case ir.ExactIdentity(exact):
+            return identity == exact
+        case ir.IdentityPrefix(prefix):
+            return identity is not None and identity.startswith(prefix)
+        case _:
+            assert_never(principal)
+
+
+def identity_at(identity: str, port: ir.PortPolicy) -> str | None:
+    """The identity under which a workload is seen at a port: none where TLS is passed through or mTLS is off."""
+    if port.protocol is ir.Protocol.TLS or port.mtls is ir.MtlsMode.OFF:
+        return None
+    return identity
+
+
+def may_reach(identity: str | None, port: ir.PortPolicy) -> bool:
+    """Whether some request of a caller seen as `identity` may pass the port's access stages; never wrongly no."""
+    return all(_may_pass(identity, stage) for stage in port.access if not stage.shadow)
+
+
+def _may_pass(identity: str | None, stage: ir.Stage) -> bool:
+    mine = [rule for rule in stage.rules if is_meant(rule.principals, identity)]
+    if stage.effect is ir.Effect.DENY:
+        return not any(rule.condition == ir.ALWAYS for rule in mine)
+    return bool(mine)
+
+
+def stages_for(identity: str, stages: tuple[ir.Stage, ...]) -> tuple[ir.Stage, ...]:
+    """The stages as they concern one caller: its own rules, freed of sources, which are then decided."""
+    return tuple(replace(stage, rules=tuple(_own_rules(identity, stage))) for stage in stages)
+
+
+def _own_rules(identity: str, stage: ir.Stage) -> list[ir.Rule]:
+    anyone = ir.Principals(include=(ir.AnyPeer(),))
+    return [replace(rule, principals=anyone) for rule in stage.rules if is_meant(rule.principals, identity)]

@@ -1,0 +1,20 @@
+"""Rewrite the golden files from what the compiler makes of them today."""
+
+import shutil
+
+from golden_cases import GOLDEN, cases, compile_case
+
+
+def main() -> None:
+    """Rewrite all cases."""
+    for case in cases():
+        shutil.rmtree(GOLDEN / case / "envoy", ignore_errors=True)
+        for path, text in compile_case(case).items():
+            file = GOLDEN / case / "envoy" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    print(f"rewrote {len(cases())} cases; read the difference before you commit it")  # noqa: T201  a script
+
+
+if __name__ == "__main__":
+    main()
