@@ -12,10 +12,12 @@ from typing import Protocol
 import yaml
 from yaml.events import (
     AliasEvent,
+    CollectionStartEvent,
     DocumentStartEvent,
     Event,
     MappingEndEvent,
     MappingStartEvent,
+    NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
@@ -143,12 +145,15 @@ class _Reader:
                 return Scalar(text="", kind=ScalarKind.NOTHING, span=self._span(event))
 
     def _check_plain(self, event: Event) -> None:
-        if isinstance(event, AliasEvent):
-            self._refuse(event, "YAML aliases may not be used here", "write the value out")
-        elif getattr(event, "anchor", None) is not None:
-            self._refuse(event, "YAML anchors may not be used here", "remove the `&` and its name")
-        elif getattr(event, "tag", None) is not None:
-            self._refuse(event, "YAML tags may not be used here", "remove the `!` and its name")
+        match event:
+            case AliasEvent():
+                self._refuse(event, "YAML aliases may not be used here", "write the value out")
+            case NodeEvent(anchor=str()):
+                self._refuse(event, "YAML anchors may not be used here", "remove the `&` and its name")
+            case ScalarEvent(tag=str()) | CollectionStartEvent(tag=str()):
+                self._refuse(event, "YAML tags may not be used here", "remove the `!` and its name")
+            case _:
+                pass
 
     def _sequence(self, start: Event, depth: int) -> Sequence:
         items: list[Node] = []

@@ -71,8 +71,10 @@ def test_every_setting() -> None:
         (
             "environments: [no]",
             [
-                "1:16 `environments` must be a list of names in lower case, found `no`, which YAML takes for `true` or"
-                " `false` | write it like `environments: [staging, prod]`"
+                (
+                    "1:16 `environments` must be a list of names in lower case, found `no`, which YAML takes for `true` or"
+                    " `false` | write it like `environments: [staging, prod]`"
+                )
             ],
         ),
         (
@@ -90,16 +92,20 @@ def test_every_setting() -> None:
         (
             "envoy: {tls-directory: tls}",
             [
-                "1:24 `envoy.tls-directory` must be an absolute path, with forward slashes, found `tls` | "
-                "write it like `tls-directory: /etc/meshc/tls`"
+                (
+                    "1:24 `envoy.tls-directory` must be an absolute path, with forward slashes, found `tls` | "
+                    "write it like `tls-directory: /etc/meshc/tls`"
+                )
             ],
         ),
         ("out:", ["1:5 `out` must be a path, with forward slashes, found nothing | write it like `out: deploy/`"]),
         (
             "out: 2026-11-23",
             [
-                "1:6 `out` must be a path, with forward slashes, found `2026-11-23`, which YAML takes for a date or "
-                "another special value | write it like `out: deploy/`"
+                (
+                    "1:6 `out` must be a path, with forward slashes, found `2026-11-23`, which YAML takes for a date or "
+                    "another special value | write it like `out: deploy/`"
+                )
             ],
         ),
         ("- a", ["1:1 `meshc.yaml` must be a mapping of settings, found a list | write it like `policies: policies/`"]),

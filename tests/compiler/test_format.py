@@ -58,7 +58,7 @@ CHANGED = [
     (
         "a long rule is broken before its clauses",
         f'access a {{\n allow b from 10.0.0.0/8 to GET /{"x" * 60} when host == "abc" because "def"\n}}',
-        f'access a {{\n  allow b\n    from 10.0.0.0/8\n    to GET /{"x" * 60}\n    when host == "abc"\n      because "def"\n}}\n',
+        f'access a {{\n  allow b\n    from 10.0.0.0/8\n    to GET /{"x" * 60}\n    when host == "abc"\n    because "def"\n}}\n',
     ),
     (
         "a long list is broken after commas",

@@ -114,4 +114,4 @@ def test_any_directory_gives_a_program_without_syntax_errors(directory: str) -> 
     path, text = scaffold(directory)[1]
     parsed = parse(SourceFile(path, text))
     assert parsed.diagnostics == ()
-    assert isinstance(parsed.file.declarations[0], ast.Mesh)
+    assert isinstance(parsed.file.declarations[0], ast.MeshDecl)

@@ -55,8 +55,7 @@ def programs(draw: st.DrawFn) -> RandomProgram:
     """A program of three services with one to three ports each."""
     ports: list[Port] = []
     lines = [
-        f'mesh m {{ trust-domain "{TRUST_DOMAIN}" also "{FEDERATED}" '
-        f"default access {draw(st.sampled_from(('deny', 'deny', 'allow')))} trusted-hops 1 }}",
+        _mesh(draw(st.sampled_from(("deny", "deny", "allow")))),
         draw(
             st.sampled_from(("namespace a", "namespace a { default access allow }", "namespace a { mtls permissive }"))
         ),
@@ -99,6 +98,11 @@ def programs(draw: st.DrawFn) -> RandomProgram:
         for rule in draw(st.lists(rules_of(wide), max_size=1)):
             lines.append(f"access {scope} {{ {rule} }}")
     return RandomProgram(text="\n".join(lines) + "\n", ports=tuple(ports))
+
+
+def _mesh(default: str) -> str:
+    domains = f'trust-domain "{TRUST_DOMAIN}" also "{FEDERATED}"'
+    return f"mesh m {{ {domains} default access {default} trusted-hops 1 }}"
 
 
 def _jwt(service: str, *, required: bool) -> str:

@@ -75,9 +75,7 @@ if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[_Parser]
 
 
-def _command(
-    commands: "_Commands", common: _Parser, name: str, help_text: str, example: str
-) -> _Parser:
+def _command(commands: "_Commands", common: _Parser, name: str, help_text: str, example: str) -> _Parser:
     return commands.add_parser(
         name,
         parents=[common],

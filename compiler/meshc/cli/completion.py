@@ -8,7 +8,7 @@ from meshc.cli.console import Console
 
 def run(arguments: Arguments, console: Console) -> int:
     """Run the command; returns the exit status."""
-    options = _options()
+    options = command_options()
     match arguments.name:
         case "bash":
             console.print(_bash(options))
@@ -19,7 +19,7 @@ def run(arguments: Arguments, console: Console) -> int:
     return 0
 
 
-def _options() -> dict[str, tuple[str, ...]]:
+def command_options() -> dict[str, tuple[str, ...]]:
     """The long options of each command, with the words that they take."""
     found: dict[str, tuple[str, ...]] = {}
     for action in build_parser()._actions:

@@ -12,6 +12,7 @@ from meshc.source import SourceFile
 if TYPE_CHECKING:
     from meshc.diagnostics.render import ColorChoice
 
+
 class UsageError(Exception):
     """The command line or the environment is wrong; the text is meant for the user. Exit status 2."""
 

@@ -126,9 +126,9 @@ class QueryIs:
 
 @dataclass(frozen=True, slots=True)
 class ClaimIs:
-    """The claim at `path` of the verified JWT passes; a claim that is neither a string nor a list of strings never does.
+    """The claim at `path` of the verified JWT passes; one that is neither a string nor a list that holds strings never does.
 
-    A list of strings passes `Contains` and `IsPresent` alone. The issuer is `("iss",)`, the subject `("sub",)`.
+    A list passes `Contains` and `IsPresent` alone, by its strings. The issuer is `("iss",)`, the subject `("sub",)`.
     """
 
     path: tuple[str, ...]

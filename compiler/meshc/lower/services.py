@@ -211,7 +211,9 @@ class _Merge:
             asked = port if port is not None else _probed(method, ports)
             if asked is None:
                 advice = "say which: `probe … on 8080`"
-                self.context.report.add("missing-port", span, "no port of the service answers such a probe", advice=advice)
+                self.context.report.add(
+                    "missing-port", span, "no port of the service answers such a probe", advice=advice
+                )
                 continue
             probes.append(ir.Probe(method=method, path=path, port=asked, span=span))
         return tuple(probes)

@@ -22,7 +22,7 @@ MAX_PORT_READ = 2**32 - 1
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_NOT_IN_HOST = re.compile(r"[^\x21-\x7e]|[\"#/<>?\\^`{|}]")
+_NOT_IN_HOST = re.compile(r"[^\x21-\x7e]|[\"#,/<>?@\\^`{|}]")
 _SPOOFABLE = "x-forwarded-client-cert"
 _SPOOFABLE_PREFIX = "x-envoy-"
 

@@ -51,8 +51,8 @@ def _always(_text: str) -> bool:
 def claim_check(test: TextTest | Contains) -> Callable[[object], bool]:
     """A test of one claim's value.
 
-    A list passes only where it is not empty and holds strings alone, and then `Contains` and `IsPresent` alone. Raises
-    ValueError for a pattern that is not RE2 syntax.
+    Of a list its strings count, whatever else it holds, for `Contains` and `IsPresent` alone. Raises ValueError for a
+    pattern that is not RE2 syntax.
     """
     match test:
         case Contains(value=wanted):
@@ -65,8 +65,5 @@ def claim_check(test: TextTest | Contains) -> Callable[[object], bool]:
 
 
 def _strings(claim: object) -> list[str]:
-    """The strings of a list of strings; of anything else, none."""
-    if not isinstance(claim, list):
-        return []
-    strings = [item for item in claim if isinstance(item, str)]
-    return strings if len(strings) == len(claim) else []
+    """The strings of a list; of anything else, none."""
+    return [item for item in claim if isinstance(item, str)] if isinstance(claim, list) else []

@@ -135,8 +135,7 @@ def _ranges(head: list[Piece], breaks: set[int]) -> Iterable[tuple[int, int]]:
 
 def _fits(head: list[Piece], breaks: set[int], indent: int, suffix: int) -> bool:
     return all(
-        indent + _hang(head, first) + len(_joined(head[first:last])) + (suffix if last == len(head) else 0)
-        <= WIDTH
+        indent + _hang(head, first) + len(_joined(head[first:last])) + (suffix if last == len(head) else 0) <= WIDTH
         for first, last in _ranges(head, breaks)
     )
 

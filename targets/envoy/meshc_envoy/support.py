@@ -11,10 +11,6 @@ def _exact(note: str = "") -> Support:
     return Support(exactness=Exactness.EXACT, note=note)
 
 
-def _approximate(note: str) -> Support:
-    return Support(exactness=Exactness.APPROXIMATE, note=note)
-
-
 def _stricter(note: str) -> Support:
     return Support(exactness=Exactness.STRICTER, note=note)
 
@@ -28,9 +24,7 @@ _EGRESS: Final = "enforced by the callers' sidecars, so it does not bind a compr
 _LOCAL_PEER: Final = "the caller's sidecar sees nobody but its own application"
 
 _ACCESS: Final[Mapping[Feature, Support]] = {
-    Feature.PORT_HTTP: _exact(
-        "HTTP/1.1 and WebSocket; an h2c upgrade is answered over HTTP/1.1; a Host with `,` or `@` is refused with 400"
-    ),
+    Feature.PORT_HTTP: _exact("HTTP/1.1 and WebSocket; an h2c upgrade is answered over HTTP/1.1"),
     Feature.PORT_HTTP2: _exact(),
     Feature.PORT_GRPC: _exact(),
     Feature.PORT_TCP: _exact(),
@@ -85,8 +79,8 @@ _ACCESS: Final[Mapping[Feature, Support]] = {
     Feature.CLAIM_STARTS_WITH: _exact(),
     Feature.CLAIM_ENDS_WITH: _exact(),
     Feature.CLAIM_MATCHES: _exact(),
-    Feature.CLAIM_PRESENT: _approximate("a list that holds other values than strings is read by its strings"),
-    Feature.CLAIM_HAS: _approximate("a list that holds other values than strings is read by its strings"),
+    Feature.CLAIM_PRESENT: _exact(),
+    Feature.CLAIM_HAS: _exact(),
     Feature.CLAIM_NESTED: _exact(),
     Feature.SNI_EQUALS: _exact(),
     Feature.SNI_STARTS_WITH: _exact(),

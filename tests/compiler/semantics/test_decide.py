@@ -228,7 +228,7 @@ CLAIMS = [
     (ir.Contains("a"), ["b", "a"], True),
     (ir.Contains("a"), "b a", True),
     (ir.Contains("a"), "ba", False),
-    (ir.Contains("a"), ["a", 1], False),
+    (ir.Contains("a"), ["a", 1], True),
     (ir.Contains("a b"), ["a b"], True),
     (ir.IsPresent(), "", True),
     (ir.IsPresent(), ["a"], True),
