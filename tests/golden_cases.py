@@ -19,7 +19,7 @@ def compile_case(case: str) -> dict[str, str]:
     """The files that a case compiles to, by path."""
     analysis = analyze_text((GOLDEN / case / "policy.mesh").read_text(encoding="utf-8"))
     assert analysis.mesh is not None, analysis.diagnostics
-    emission: Emission = TARGET.emit(analysis.mesh)
+    emission: Emission = TARGET.emit(analysis.mesh, {})
     errors = [one for one in emission.diagnostics if one.severity.value == "error"]
     assert not errors, errors
     return {document.path: print_documents(document.resources) for document in emission.documents}

@@ -94,6 +94,10 @@ class PlacedEmission:
     outbound: Mapping[PortKey, int]
 
 
+TargetOptions = Mapping[str, str]
+"""A target's own section of `meshc.yaml`: names and values, checked by those who read it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A mesh that programs compile to. `oldest_version` is the oldest release that `support` holds for.
@@ -104,5 +108,5 @@ class Target:
     name: str
     oldest_version: str
     support: Mapping[Feature, Support]
-    emit: Callable[[Mesh], Emission]
+    emit: Callable[[Mesh, TargetOptions], Emission]
     place: Callable[[Mesh, Placement], PlacedEmission] | None = None

@@ -16,6 +16,7 @@ from meshc.cli.project import (
     relocate,
     relocate_sources,
     show,
+    target_options,
 )
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.targets import TargetError, find_target
@@ -49,7 +50,7 @@ def find_all(project: Project, arguments: Arguments) -> tuple[Diagnostic, ...]:
         if analysis.mesh is not None:
             for name in names:
                 try:
-                    more.extend(find_target(name).emit(analysis.mesh).diagnostics)
+                    more.extend(find_target(name).emit(analysis.mesh, target_options(project.config, name)).diagnostics)
                 except TargetError as error:
                     raise UsageError(str(error)) from error
         found.append((environment, (*analysis.diagnostics, *more)))

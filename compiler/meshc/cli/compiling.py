@@ -7,7 +7,15 @@ from pathlib import Path
 from meshc._version import __version__
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
-from meshc.cli.project import Project, ProjectInvalidError, analyze_project, merge_findings, open_project, show
+from meshc.cli.project import (
+    Project,
+    ProjectInvalidError,
+    analyze_project,
+    merge_findings,
+    open_project,
+    show,
+    target_options,
+)
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.frontend import environments
 from meshc.output import Drift, ManifestInfo, OutputError, OutputFile, compare_output, write_output
@@ -81,7 +89,7 @@ def _compile(
     files: list[OutputFile] = []
     for name in names:
         try:
-            emission = find_target(name).emit(analysis.mesh)
+            emission = find_target(name).emit(analysis.mesh, target_options(project.config, name))
         except TargetError as error:
             raise UsageError(str(error)) from error
         diagnostics.extend(emission.diagnostics)

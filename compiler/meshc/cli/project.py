@@ -1,6 +1,6 @@
 """Projects: which program a command means, its configuration, and its analysis for each environment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,13 @@ class Project:
     directory: Path | None
     config: Config
     loaded: Loaded
+
+
+def target_options(config: Config, target: str) -> Mapping[str, str]:
+    """What `meshc.yaml` says to a target."""
+    if target == "envoy":
+        return {"certificates": config.envoy.certificates, "tls-directory": config.envoy.tls_directory}
+    return {}
 
 
 class ProjectInvalidError(Exception):

@@ -3,9 +3,11 @@
 `TARGET` is what the compiler finds; `emit` also takes `EmitOptions`, which place sidecars on a machine.
 """
 
+from pathlib import PurePosixPath
 from typing import Final
 
-from meshc.target import Target
+from meshc.ir import Mesh
+from meshc.target import Emission, Target, TargetOptions
 from meshc_envoy.addresses import (
     FIRST_INBOUND_PORT,
     OUTBOUND_PORT,
@@ -19,7 +21,20 @@ from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
 from meshc_envoy.place import place
 from meshc_envoy.support import SUPPORT
 
-TARGET: Final = Target(name="envoy", oldest_version="1.40", support=SUPPORT, emit=emit, place=place)
+
+def _emit(mesh: Mesh, options: TargetOptions) -> Emission:
+    """Emit with the options of `meshc.yaml`: `certificates` (`files` or `sds`) and `tls-directory`."""
+    defaults = EmitOptions()
+    return emit(
+        mesh,
+        EmitOptions(
+            certificates=Certificates(options.get("certificates", defaults.certificates.value)),
+            tls_directory=PurePosixPath(options.get("tls-directory", defaults.tls_directory)),
+        ),
+    )
+
+
+TARGET: Final = Target(name="envoy", oldest_version="1.40", support=SUPPORT, emit=_emit, place=place)
 """The target, found through the entry-point group `meshc.targets`."""
 
 __all__ = [

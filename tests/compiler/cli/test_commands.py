@@ -137,6 +137,18 @@ def test_compile_without_targets_or_place(project: Path, meshc: Meshc) -> None:
     assert meshc("compile", "policies/shop.mesh", "--target", "envoy", "--out", "out").status == 0
 
 
+def test_the_configuration_reaches_the_target(project: Path, meshc: Meshc) -> None:
+    config = "policies: policies/\ntargets: [envoy]\nout: deploy/\nenvoy:\n  tls-directory: /run/tls\n"
+    (project / "meshc.yaml").write_text(config, encoding="utf-8")
+    assert meshc("compile").status == 0
+    assert "/run/tls/cert.pem" in (project / "deploy/envoy/shop/cart.yaml").read_text(encoding="utf-8")
+    (project / "meshc.yaml").write_text(
+        config.replace("tls-directory: /run/tls", "certificates: sds"), encoding="utf-8"
+    )
+    assert meshc("compile").status == 0
+    assert "cert.pem" not in (project / "deploy/envoy/shop/cart.yaml").read_text(encoding="utf-8")
+
+
 def test_two_compiles_are_equal_to_the_byte(project: Path) -> None:
     """Whatever the hash seed, the locale and the folder."""
     found = []
