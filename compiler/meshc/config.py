@@ -5,24 +5,20 @@ their place in the file. Import this module only where a project is read: pydant
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from meshc.diagnostics import Diagnostic, diagnose
+from meshc.project_config import Certificates, Config, EnvoyConfig, Unsupported
 from meshc.source import SourceFile, Span
 from meshc.suggest import closest
 from meshc.yaml_places import Mapping as YamlMapping
 from meshc.yaml_places import Node, Scalar, ScalarKind, Sequence, read_yaml
 
-Unsupported = Literal["error", "warn"]
-"""What to do about a feature that a target cannot express and that may be left out."""
-
-Certificates = Literal["files", "sds"]
-"""How sidecars get their certificates: from files on disk, or from a secret discovery service."""
+__all__ = ["SCHEMA_ADDRESS", "Config", "ConfigFile", "EnvoyConfig", "EnvoySection", "config_schema", "read_config"]
 
 SCHEMA_ADDRESS: Final = "https://meshc.dev/schemas/meshc.v1.json"
 """The name of the schema, which is not a promise that something is served there."""
@@ -33,31 +29,6 @@ _INSIDE: Final = rf"^(?:{_SEGMENT}/)*{_SEGMENT}/?$"
 _ANYWHERE: Final = rf"^[^{_CONTROL}]+$"
 _ABSOLUTE: Final = rf"^/[^{_CONTROL}]*$"
 _NAME: Final = "^(?:[0-9][0-9-]*)?[a-z](?:[a-z0-9-]*[a-z0-9])?$"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvoyConfig:
-    """What the Envoy target is told: `tls_directory` is an absolute path on the sidecar's machine."""
-
-    certificates: Certificates = "files"
-    tls_directory: str = "/etc/meshc/tls"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """What `meshc.yaml` says. Paths are as written: relative ones start at the project's root.
-
-    Whether the targets are installed and the environments declared is for those who know. `places` has where a setting is
-    written, by its path: `targets`, `targets.0`, `envoy.certificates`; defaults have no place.
-    """
-
-    policies: str = "policies/"
-    targets: tuple[str, ...] = ()
-    out: str = "deploy/"
-    environments: tuple[str, ...] = ()
-    unsupported: Unsupported = "error"
-    envoy: EnvoyConfig = field(default_factory=EnvoyConfig)
-    places: Mapping[str, Span] = field(default_factory=dict, compare=False)
 
 
 def _unique(names: list[str]) -> list[str]:

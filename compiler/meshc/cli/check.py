@@ -19,7 +19,8 @@ from meshc.cli.project import (
     target_options,
 )
 from meshc.diagnostics import Diagnostic, Severity
-from meshc.targets import TargetError, find_target
+from meshc.ir import Mesh
+from meshc.project_config import Config
 
 _POLL_S = 0.5
 
@@ -46,15 +47,19 @@ def find_all(project: Project, arguments: Arguments) -> tuple[Diagnostic, ...]:
     names = arguments.targets or project.config.targets
     found: list[tuple[str | None, Sequence[Diagnostic]]] = []
     for environment, analysis in analyze_all(project, arguments.environment):
-        more: list[Diagnostic] = []
-        if analysis.mesh is not None:
-            for name in names:
-                try:
-                    more.extend(find_target(name).emit(analysis.mesh, target_options(project.config, name)).diagnostics)
-                except TargetError as error:
-                    raise UsageError(str(error)) from error
+        more = _ask_targets(names, analysis.mesh, project.config) if names and analysis.mesh is not None else ()
         found.append((environment, (*analysis.diagnostics, *more)))
     return merge_findings(found)
+
+
+def _ask_targets(names: Sequence[str], mesh: Mesh, config: Config) -> tuple[Diagnostic, ...]:
+    from meshc.targets import TargetError, find_target  # noqa: PLC0415  finding installed packages takes its time
+
+    try:
+        emissions = [find_target(name).emit(mesh, target_options(config, name)) for name in names]
+    except TargetError as error:
+        raise UsageError(str(error)) from error
+    return tuple(one for emission in emissions for one in emission.diagnostics)
 
 
 def _print(project: Project, found: tuple[Diagnostic, ...], kind: str, console: Console) -> None:

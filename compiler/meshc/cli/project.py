@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from meshc.cli.console import Console, UsageError
-from meshc.config import Config, read_config
 from meshc.diagnostics import Diagnostic, Label, Severity
 from meshc.frontend import Analysis, analyze, environments
 from meshc.load import CONFIG_NAME, Loaded, LoadError, load
+from meshc.project_config import Config
 from meshc.source import SourceFile, Span
 from meshc.suggest import closest
 
@@ -67,6 +67,8 @@ def find_project_directory(path: Path | None) -> Path | None:
 
 def read_project_config(directory: Path, console: Console) -> Config:
     """Read `meshc.yaml`. Raises UsageError if it cannot be read, ProjectInvalidError (after a report) if it has mistakes."""
+    from meshc.config import read_config  # noqa: PLC0415  pydantic is slow to load, and a lone file needs none
+
     file = directory / CONFIG_NAME
     try:
         source = SourceFile(CONFIG_NAME, file.read_text(encoding="utf-8"))

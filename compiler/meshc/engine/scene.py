@@ -175,9 +175,10 @@ class Scene:
             )
         address = self._placed.placement.outbound[(caller.namespace, caller.name)]
         number = self._emission.outbound.get((owner.namespace, owner.name, port.number))
-        security = (
-            Tls(trust=self._placed.bundle, server_name=request.sni) if port.protocol is ir.Protocol.TLS else Plaintext()
-        )
+        security: Plaintext | Tls = Plaintext()
+        if port.protocol is ir.Protocol.TLS:
+            own_name = external_host(owner.hosts) if isinstance(owner, ir.External) else None
+            security = Tls(trust=self._placed.bundle, server_name=request.sni or own_name)
         return None if number is None else Peer(address=address, port=number, security=security)
 
 

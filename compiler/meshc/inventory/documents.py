@@ -1,17 +1,18 @@
-"""YAML streams: the text of a manifest -> the nodes of its documents, with the place of everything in them.
+"""Documents: the text of a manifest file -> the values of its YAML documents, each with its place.
 
-Each document is read on its own, so that a broken one does not hide the others. Anchors, aliases and merge keys are followed,
-and what they multiply is counted.
+The text is cut at its `---` lines first, so that a broken document costs no other. Values are built from the parser's events
+without recursion; nesting is capped, and so is what aliases may repeat, hence time and memory stay linear in the text.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 import yaml
 from yaml.events import (
     AliasEvent,
-    DocumentEndEvent,
+    DocumentStartEvent,
     Event,
     MappingEndEvent,
     MappingStartEvent,
@@ -21,234 +22,273 @@ from yaml.events import (
 )
 
 from meshc.diagnostics import Diagnostic, Label, diagnose
+from meshc.inventory.nodes import ListNode, MapNode, Node, Scalar
 from meshc.source import SourceFile, Span
-from meshc.yaml_places import Mapping, Node, Scalar, ScalarKind, Sequence
 
-DEEPEST = 256
+DEEPEST: Final = 100
 """Levels of nesting; a deeper document is refused."""
 
-LARGEST = 250_000
-"""Scalars, lists and mappings of one document, aliases written out; a larger document is refused."""
+MOST_REPEATED: Final = 100_000
+"""Values that the aliases and merge keys of one document may repeat in all; a document with more is refused."""
 
-_MARKER = re.compile(r"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_COMMENT = re.compile(r"^[ \t]*#.*", re.MULTILINE)
-_NOTHING = re.compile(r"(?:[ \t]*(?:[#%].*)?(?:\r?\n|\Z))*")
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_TRUTH = re.compile(r"(?i:yes|no|true|false|on|off)")
-_NUMBER = re.compile(r"[-+]?(?:\.?[0-9][0-9_.:]*(?:[eE][-+]?[0-9]+)?|0[xb][0-9a-fA-F_]+|\.(?i:inf|nan))")
-_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-_STRING_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
-_RENDER = "render it first, as with `helm template`, and take the result for the inventory"
+_SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_DIRECTIVES = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n|%[^\n]*\n)*\Z")
+_UNPRINTABLE = re.compile("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+_TEMPLATE = "{{"
 
 
-def read_documents(source: SourceFile) -> tuple[tuple[Node, ...], tuple[Diagnostic, ...]]:
-    """The documents of a file that can be read, in its order, empty ones left out.
+class _Loader(Protocol):
+    """The part of PyYAML's loaders that is used; its own stubs do not say it."""
 
-    A file that is a template is not read any further, and reported once.
+    def check_event(self) -> bool: ...
+    def get_event(self) -> Event: ...
+
+
+class _Mark(Protocol):
+    index: int
+
+
+# Both give the same places; the one in C is ten times as fast, and not everywhere installed.
+_open: Callable[[str], _Loader] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documents:
+    """The documents of a file that could be read, in order, and what is wrong with the others."""
+
+    roots: tuple[MapNode, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def read_documents(source: SourceFile) -> Documents:
+    """Read a file. Documents that are empty, or that are no mapping, are left out; the latter are reported.
+
+    A file that holds templates still to be rendered is reported once, and no document of it is read.
     """
-    unprintable = _UNPRINTABLE.search(source.text)
-    if unprintable is not None:
-        at = unprintable.start()
-        return (), (_invalid(source.span(at, at + 1), f"the character U+{ord(unprintable[0]):04X} may not stand in YAML"),)
-    nodes: list[Node] = []
+    roots: list[MapNode] = []
     found: list[Diagnostic] = []
-    for start, end in _parts(source.text):
-        composer = _Composer(source, start, end)
-        composer.read()
-        nodes.extend(composer.documents)
-        found.extend(composer.found)
-        if composer.is_template:
-            break
-    return tuple(nodes), tuple(found)
+    for start, end in _cut(source.text):
+        read = _read_part(source, start, end)
+        roots.extend(read.roots)
+        found.extend(read.diagnostics)
+        if read.is_template:
+            return Documents(roots=(), diagnostics=read.diagnostics)
+    return Documents(roots=tuple(roots), diagnostics=tuple(found))
 
 
-def template_refusal(span: Span) -> Diagnostic:
-    """The report of a template in a manifest's place."""
-    return _invalid(span, "this is a template, not a manifest", _RENDER)
+def template_diagnostic(span: Span) -> Diagnostic:
+    """What to say of a place that a template engine has yet to fill in."""
+    return diagnose(
+        "inventory-invalid",
+        span,
+        "this is a template, not a manifest",
+        label="still to be filled in",
+        advice="render it first: `helm template CHART > rendered.yaml`, and name the rendered file in `inventory`",
+    )
 
 
-def _parts(text: str) -> Iterator[tuple[int, int]]:
-    """The ranges of the documents: a line that starts with `---` or `...` ends one, whatever stands around it."""
+def _cut(text: str) -> Iterator[tuple[int, int]]:
+    """The ranges between the `---` lines, each without its marker, and without byte order mark and directives."""
     start = 1 if text.startswith("\ufeff") else 0
-    for marker in _MARKER.finditer(text):
-        yield from _part(text, start, marker.start())
-        start = marker.start() if marker[0] == "---" else marker.end()
-    yield from _part(text, start, len(text))
+    for separator in _SEPARATOR.finditer(text):
+        if not _DIRECTIVES.match(text, start, separator.start()):
+            yield start, separator.start()
+        start = separator.end()
+    yield start, len(text)
 
 
-def _part(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    nothing = _NOTHING.match(text, start, end)
-    if nothing is None or nothing.end() < end:
-        yield start, end
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    roots: tuple[MapNode, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    is_template: bool = False
+
+
+def _read_part(source: SourceFile, start: int, end: int) -> _Part:
+    if not source.text[start:end].strip():
+        return _Part(roots=(), diagnostics=())
+    reader = _Reader(source, start, end)
+    try:
+        reader.read()
+    except _Refused as refusal:
+        reader.found.append(refusal.diagnostic)
+        template = source.text.find(_TEMPLATE, start, end)
+        if template >= 0:
+            found = (template_diagnostic(source.span(template, template + len(_TEMPLATE))),)
+            return _Part(roots=(), diagnostics=found, is_template=True)
+    return _Part(roots=tuple(reader.roots), diagnostics=tuple(reader.found))
 
 
 class _Refused(Exception):  # noqa: N818  it never leaves this module
-    """The rest of the document is not read."""
+    """The rest of a part cannot be read."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
         self.diagnostic = diagnostic
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Open:
-    """A list or mapping whose end has not come yet; a mapping's items are its keys and values in turn."""
+    """A mapping or list that is still being read. `size` counts the values below it, those that aliases repeat too."""
 
-    is_mapping: bool
+    is_map: bool
     start: int
+    last_end: int
     anchor: str | None
-    size_before: int
+    size: int = 1
     items: list[Node] = field(default_factory=list)
+    entries: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
+    merged: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
+    key: Scalar | None = None
 
 
-class _Composer:
-    """Composes the events of one range of the text, without recursion."""
+class _Reader:
+    """Builds the values of one part of a file, which starts at `offset`."""
 
-    def __init__(self, source: SourceFile, start: int, end: int) -> None:
+    def __init__(self, source: SourceFile, offset: int, end: int) -> None:
         self._source = source
-        self._start = start
-        self._text = source.text[start:end]
-        self._open: list[_Open] = []
+        self._offset = offset
+        self._text = source.text[offset:end]
         self._anchors: dict[str, tuple[Node, int]] = {}
-        self._size = 0
-        self.documents: list[Node] = []
+        self._stack: list[_Open] = []
+        self._repeated = 0
+        self.roots: list[MapNode] = []
         self.found: list[Diagnostic] = []
-        self.is_template = False
 
     def read(self) -> None:
+        for event in self._events():
+            match event:
+                case DocumentStartEvent():
+                    self._anchors, self._stack, self._repeated = {}, [], 0
+                case MappingStartEvent() | SequenceStartEvent():
+                    self._open(event)
+                case MappingEndEvent() | SequenceEndEvent():
+                    self._close(event)
+                case ScalarEvent():
+                    is_plain = event.implicit[0] and event.tag is None
+                    node = Scalar(text=event.value, is_plain=is_plain, span=self._span(event))
+                    self._add(node, 1, event.anchor)
+                case AliasEvent():
+                    self._repeat(event)
+                case _:
+                    pass
+
+    def _events(self) -> Iterator[Event]:
+        strange = _UNPRINTABLE.search(self._text)
+        if strange is not None:
+            at = self._offset + strange.start()
+            message = f"the character U+{ord(strange[0]):04X} may not stand in YAML"
+            raise self._refused(self._source.span(at, at + 1), message)
+        loader = _open(self._text)
         try:
-            for event in yaml.parse(self._text, Loader=_LOADER):
-                self._take(event)
-        except _Refused as refusal:
-            self.found.append(refusal.diagnostic)
+            while loader.check_event():
+                yield loader.get_event()
         except yaml.MarkedYAMLError as error:
-            self.found.append(self._syntax_error(error))
-        except (yaml.YAMLError, ValueError, OverflowError):
-            # The parser in Python lets the ValueError of `chr` and `int` through for `"\UFFFFFFFF"` and overlong numbers.
-            self.found.append(_invalid(self._source.span(self._start, self._start), "not YAML: a number is out of range"))
+            raise self._syntax_error(error) from error
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            # A number after `\U` or in `%YAML` that no machine holds; the error has no place.
+            span = self._source.span(self._offset, self._offset)
+            raise self._refused(span, "not YAML: a number is out of range") from error
 
-    def _take(self, event: Event) -> None:
-        match event:
-            case MappingStartEvent() | SequenceStartEvent():
-                if len(self._open) >= DEEPEST:
-                    raise _Refused(_invalid(self._span(event), f"nested deeper than {DEEPEST} levels"))
-                is_mapping = isinstance(event, MappingStartEvent)
-                self._open.append(_Open(is_mapping, _index(event.start_mark), event.anchor, self._size))
-            case MappingEndEvent() | SequenceEndEvent():
-                self._close(event)
-            case ScalarEvent():
-                node = Scalar(text=event.value, kind=_kind(event), span=self._span(event))
-                self._add(node, 1, event.anchor)
-            case AliasEvent():
-                self._alias(event)
-            case DocumentEndEvent():
-                self._anchors.clear()
-                self._size = 0
-            case _:
-                pass
+    def _syntax_error(self, error: yaml.MarkedYAMLError) -> _Refused:
+        at = _index(error.problem_mark)
+        labels: tuple[Label, ...] = ()
+        if error.context and error.context_mark is not None and _index(error.context_mark) < at:
+            first = _index(error.context_mark)
+            labels = (Label(span=self._place(first, first + 1), text=error.context),)
+        problem = (error.problem or "the text ends here").replace("'", "`")
+        return _Refused(diagnose("inventory-invalid", self._place(at, at + 1), f"not YAML: {problem}", labels=labels))
 
-    def _alias(self, event: AliasEvent) -> None:
-        if event.anchor not in self._anchors:
-            raise _Refused(_invalid(self._span(event), f"the alias `*{event.anchor}` has no anchor before it"))
-        node, size = self._anchors[event.anchor]
+    def _open(self, event: MappingStartEvent | SequenceStartEvent) -> None:
+        if len(self._stack) >= DEEPEST:
+            raise self._refused(self._span(event), f"nested deeper than {DEEPEST} levels")
+        start = _index(event.start_mark)
+        is_map = isinstance(event, MappingStartEvent)
+        self._stack.append(_Open(is_map=is_map, start=start, last_end=_index(event.end_mark), anchor=event.anchor))
+
+    def _close(self, event: MappingEndEvent | SequenceEndEvent) -> None:
+        done = self._stack.pop()
+        first, last = _index(event.start_mark), _index(event.end_mark)
+        # The end of a block has no character of its own: PyYAML puts it where the next thing starts.
+        span = self._place(done.start, last if last > first else done.last_end)
+        node: Node
+        if done.is_map:
+            node = MapNode(entries={**done.merged, **done.entries}, span=span)
+        else:
+            node = ListNode(items=tuple(done.items), span=span)
+        self._add(node, done.size, done.anchor)
+
+    def _repeat(self, event: AliasEvent) -> None:
+        known = self._anchors.get(event.anchor)
+        if known is None:
+            raise self._refused(self._span(event), f"`*{event.anchor}` stands for nothing", "define it before with `&`")
+        node, size = known
+        self._count(size, self._span(event))
         self._add(node, size, None)
 
-    def _close(self, event: Event) -> None:
-        opened = self._open.pop()
-        end = _index(event.end_mark)
-        if _index(event.start_mark) == end:
-            end = max(opened.start, len(self._text[opened.start : end].rstrip()) + opened.start)
-        span = self._source.span(self._start + opened.start, self._start + end)
-        node = self._mapping(opened, span) if opened.is_mapping else Sequence(items=tuple(opened.items), span=span)
-        inner, self._size = self._size - opened.size_before, opened.size_before
-        self._add(node, inner + 1, opened.anchor)
+    def _count(self, size: int, span: Span) -> None:
+        self._repeated += size
+        if self._repeated > MOST_REPEATED:
+            raise self._refused(span, f"aliases repeat more than {MOST_REPEATED} values", "write the values out")
 
     def _add(self, node: Node, size: int, anchor: str | None) -> None:
-        self._size += size
-        if self._size > LARGEST:
-            raise _Refused(_invalid(node.span, f"the document holds more than {LARGEST} values, aliases written out"))
         if anchor is not None:
-            self._anchors[anchor] = node, size
-        if self._open:
-            self._open[-1].items.append(node)
-        elif not (isinstance(node, Scalar) and node.kind is ScalarKind.NOTHING):
-            self.documents.append(node)
+            self._anchors[anchor] = (node, size)
+        if not self._stack:
+            self._finish(node)
+            return
+        parent = self._stack[-1]
+        parent.size += size
+        parent.last_end = max(parent.last_end, node.span.end - self._offset)
+        if not parent.is_map:
+            parent.items.append(node)
+        elif parent.key is None:
+            if not isinstance(node, Scalar):
+                raise self._refused(node.span, "a key must be a word", "write it in quotes")
+            parent.key = node
+        else:
+            self._enter(parent, parent.key, node)
+            parent.key = None
 
-    def _mapping(self, opened: _Open, span: Span) -> Mapping:
-        entries: dict[str, tuple[Scalar, Node]] = {}
-        merged: list[Node] = []
-        for key, value in zip(opened.items[::2], opened.items[1::2], strict=True):
-            if not isinstance(key, Scalar):
-                self._refuse_key(key)
-            elif key.text == "<<":
-                merged.extend(value.items if isinstance(value, Sequence) else (value,))
-            elif key.text in entries:
-                labels = (Label(span=entries[key.text][0].span, text="first given here"),)
-                message = f"`{_short(key.text)}` is given twice"
-                self.found.append(
-                    diagnose("inventory-invalid", key.span, message, labels=labels, advice="remove one of them")
-                )
-            else:
-                entries[key.text] = key, value
-        for other in merged:
-            if not isinstance(other, Mapping):
-                raise _Refused(_invalid(other.span, "`<<` takes mappings alone"))
-            self._size += len(other.entries)
-            for key, value in other.entries:
-                entries.setdefault(key.text, (key, value))
-        return Mapping(entries=tuple(entries.values()), span=span)
+    def _enter(self, parent: _Open, key: Scalar, value: Node) -> None:
+        if key.text == "<<" and key.is_plain:
+            self._merge(parent, value)
+        elif key.text in parent.entries:
+            first = Label(span=parent.entries[key.text][0].span, text="first given here")
+            message = f"`{key.text}` is given twice"
+            self.found.append(
+                diagnose("inventory-invalid", key.span, message, labels=(first,), advice="remove one of them")
+            )
+        else:
+            parent.entries[key.text] = (key, value)
 
-    def _refuse_key(self, key: Node) -> None:
-        start = key.span.start
-        if self._source.text.startswith("{", start) and self._source.text[start - 1 : start] == "{":
-            self.is_template = True
-            raise _Refused(template_refusal(self._source.span(start - 1, start + 1)))
-        self.found.append(_invalid(key.span, "a key must be a word"))
+    def _merge(self, parent: _Open, value: Node) -> None:
+        """The merge key of YAML 1.1: what is not given otherwise comes from there."""
+        for one in value.items if isinstance(value, ListNode) else (value,):
+            if not isinstance(one, MapNode):
+                raise self._refused(value.span, "only mappings can be merged with `<<`")
+            self._count(len(one.entries), value.span)
+            parent.merged = {**one.entries, **parent.merged}
 
-    def _syntax_error(self, error: yaml.MarkedYAMLError) -> Diagnostic:
-        bare = _COMMENT.sub(lambda comment: " " * len(comment[0]), self._text)
-        at = bare.find("{{")
-        if at >= 0:
-            self.is_template = True
-            return template_refusal(self._source.span(self._start + at, self._start + at + 2))
-        at = self._start + min(_index(error.problem_mark), len(self._text))
-        problem = (error.problem or "the text ends here").replace("'", "`")
-        return _invalid(self._source.span(at, min(at + 1, len(self._source.text))), f"not YAML: {problem}")
+    def _finish(self, node: Node) -> None:
+        match node:
+            case MapNode():
+                self.roots.append(node)
+            case Scalar(is_null=True):
+                pass
+            case _:
+                raise self._refused(node.span, "a manifest is a mapping with `apiVersion` and `kind`")
+
+    def _refused(self, span: Span, message: str, advice: str = "") -> _Refused:
+        return _Refused(diagnose("inventory-invalid", span, message, advice=advice))
 
     def _span(self, event: Event) -> Span:
-        return self._source.span(self._start + _index(event.start_mark), self._start + _index(event.end_mark))
+        return self._place(_index(event.start_mark), _index(event.end_mark))
+
+    def _place(self, start: int, end: int) -> Span:
+        last = len(self._text)
+        return self._source.span(self._offset + min(start, last), self._offset + min(end, last))
 
 
-def _index(mark: yaml.Mark | None) -> int:
-    """The offset of a mark in characters; both parsers give one."""
+def _index(mark: _Mark | None) -> int:
     return 0 if mark is None else mark.index
-
-
-def _kind(event: ScalarEvent) -> ScalarKind:
-    """What YAML 1.1, which Kubernetes reads, takes a scalar for."""
-    text = event.value
-    if event.tag is not None:
-        return ScalarKind.TEXT if event.tag in _STRING_TAGS else ScalarKind.OTHER
-    if not event.implicit[0]:
-        return ScalarKind.TEXT
-    if text in _NULL:
-        return ScalarKind.NOTHING
-    if _TRUTH.fullmatch(text):
-        return ScalarKind.TRUTH
-    return ScalarKind.NUMBER if _is_number(text) else ScalarKind.TEXT
-
-
-def _is_number(text: str) -> bool:
-    """Whether a plain scalar is a number; `1.2.3` is a text, and so is `10:30` for Kubernetes' reader."""
-    return _NUMBER.fullmatch(text) is not None and text.count(".") <= 1 and ":" not in text
-
-
-def _short(text: str) -> str:
-    """A user's word for a message, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:60]}…"
-
-
-def _invalid(span: Span, message: str, advice: str = "") -> Diagnostic:
-    return diagnose("inventory-invalid", span, message, advice=advice)

@@ -75,7 +75,7 @@ def read_domain(context: Context, literal: ast.Text, what: str) -> str | None:
     text = values.text(context, literal, what)
     if text is None or (_DOMAIN.fullmatch(text) and len(text) <= _MAX_HOST):
         return text
-    context.report.add("invalid-host", literal.span, f"`{text}` is no {what}", advice='write it like `"shop.example"`')
+    context.report.add("invalid-host", literal.span, f"`{text}` is not {what}", advice='write it like `"shop.example"`')
     return None
 
 

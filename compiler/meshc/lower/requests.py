@@ -125,7 +125,8 @@ def lower_request(context: Context, world: World, node: ast.RequestLine) -> Requ
         method=None if not is_http else ("POST" if node.method.text == "GRPC" else node.method.text),
         path=None if not is_http or target is None else (f"/{target}" if node.method.text == "GRPC" else target),
         headers=tuple(attributes.headers),
-        host=attributes.host,
+        host=attributes.host if is_http else None,
+        sni=None if is_http else attributes.host,
         query=tuple(attributes.query),
         claims=attributes.claims,
         source_ip=address,
@@ -211,9 +212,11 @@ def _fits(context: Context, node: ast.RequestLine, service: ServiceInfo, port: P
     method = node.method.text
     shown = f"`{service.shown}:{port.number}`"
     if not port.protocol.is_http:
-        if method == "TCP" and node.target is None and not node.attributes:
+        known = {"host"} if port.protocol is Protocol.TLS else set()
+        if method == "TCP" and node.target is None and {one.kind for one in node.attributes} <= known:
             return True
-        advice = f"write `TCP {node.service.name}` for a connection to it"
+        more = ' with host "…"` for the server name in its TLS hello' if known else "` for a connection to it"
+        advice = f"write `TCP {node.service.name}{more}"
         message = f"{shown} is a {port.protocol.value} port, which sees connections and no requests"
         context.report.add("protocol-mismatch", node.method.span, message, advice=advice)
         return False

@@ -5,7 +5,7 @@ of them. Retries are one setting as a whole; header changes are one for each hea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from meshc import ast, ir
 from meshc.lower import values
@@ -50,7 +50,7 @@ class Setting:
     key: str
     kind: str
     value: object
-    span: Span
+    span: Span = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

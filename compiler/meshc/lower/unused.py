@@ -18,7 +18,7 @@ def check_definitions(context: Context, world: World) -> None:
     for module in context.symbols.modules.values():
         inside = context.inside(module.path)
         for definition in _definitions(module):
-            if not context.report.is_used(definition):
+            if not context.report.is_used(definition) and _counts(context, module, definition):
                 _check_unused(inside, world, definition)
                 if module.is_program:
                     kind = type(definition).__name__.lower()
@@ -28,6 +28,13 @@ def check_definitions(context: Context, world: World) -> None:
                     )
             if isinstance(definition, ast.Profile):
                 check_profile(inside, definition)
+
+
+def _counts(context: Context, module: Module, definition: ast.Let | ast.Group | ast.Profile) -> bool:
+    """Whether a definition is the one that its name means: a second one of the name has been reported already."""
+    tables = context.symbols.visibility.own.get(module.path, ())
+    found = [names.table(definition).get(definition.name.text) for names in tables]
+    return any(entry is not None and entry.declaration is definition for entry in found)
 
 
 def _definitions(module: Module) -> Iterator[ast.Let | ast.Group | ast.Profile]:

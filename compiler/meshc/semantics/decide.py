@@ -108,7 +108,7 @@ class Evaluator:
     def observe(self, port: CompiledPort, request: Request) -> Facts | Malformed:
         """The request as the caller's proxy sees it; its identity is the caller's own, verified or not."""
         if not port.policy.protocol.is_http:
-            return connection_facts(request)
+            return connection_facts(request, default_sni=port.default_host if port.external else None)
         return normalize(request, default_host=port.default_host, trusted_hops=self.mesh.trusted_hops)
 
     def malformed(self, port: CompiledPort, request: Request, found: Malformed) -> Decision:

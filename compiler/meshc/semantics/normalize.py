@@ -45,10 +45,11 @@ def normalize(request: Request, *, default_host: str, trusted_hops: int = 0) -> 
         return Malformed(reason=str(refused))
 
 
-def connection_facts(request: Request) -> Facts:
-    """What policies see of a connection to a tcp or tls port."""
+def connection_facts(request: Request, default_sni: str | None = None) -> Facts:
+    """What policies see of a connection to a tcp or tls port; `default_sni` is the server name that callers send unasked."""
     peer = read_address(request.source_ip)
-    return Facts(identity=request.identity, peer=peer, client=peer, sni=_lower(request.sni))
+    sni = default_sni if request.sni is None else request.sni
+    return Facts(identity=request.identity, peer=peer, client=peer, sni=_lower(sni))
 
 
 def _lower(name: str | None) -> str | None:
