@@ -5,12 +5,14 @@ inventories name. Nothing outside the project's root is read, symbolic links fol
 """
 
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from meshc import ast
 from meshc.diagnostics import Diagnostic, diagnose
+from meshc.files import read_source, reason
 from meshc.parse import parse
 from meshc.resolve import Module
 from meshc.source import SourceFile, Span
@@ -18,10 +20,11 @@ from meshc.suggest import closest
 from meshc.suppress import Comments
 
 CONFIG_NAME = "meshc.yaml"
-LARGEST_FILE = 32 * 1024 * 1024
-"""Bytes; a larger file is refused."""
 
 _STANDARD = "std/"
+_SHOWN_STANDARD = "<std>/"
+"""How the library's files are shown; a project's own folder `std/` never looks like that."""
+_HOW_TO_IMPORT = 'write it like `"lib/common.mesh"`, relative to this file, or `"std/resilience.mesh"`'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +45,7 @@ class LoadError(Exception):
 
 def find_root(path: Path) -> Path:
     """The project's root: the nearest directory above with a `meshc.yaml`, else with a `.git`, else the path's own."""
-    start = path if path.is_dir() else path.parent
-    start = start.resolve()
+    start = _resolved(path if path.is_dir() else path.parent)
     for marker in (CONFIG_NAME, ".git"):
         for directory in (start, *start.parents):
             if (directory / marker).exists():
@@ -53,12 +55,16 @@ def find_root(path: Path) -> Path:
 
 def load(path: Path) -> Loaded:
     """Read and parse the program at `path`. Raises LoadError if there is none."""
-    if not path.exists():
+    try:
+        is_directory, exists = path.is_dir(), path.exists() or path.is_symlink()
+    except OSError as error:
+        raise LoadError(f"cannot read `{path}`: {reason(error)}") from error
+    if not exists:
         raise LoadError(f"`{path}` does not exist")
-    if path.is_file() and path.suffix != ".mesh":
+    if not is_directory and path.suffix != ".mesh":
         raise LoadError(f"`{path}` is no `.mesh` file")
     loader = _Loader(find_root(path))
-    files = sorted(_mesh_files(path)) if path.is_dir() else [path]
+    files = sorted(_mesh_files(path)) if is_directory else [path]
     if not files:
         raise LoadError(f"there is no `.mesh` file in `{path}`; `meshc init` makes a project to start from")
     loader.read_program(files)
@@ -71,6 +77,11 @@ def _mesh_files(directory: Path) -> Iterator[Path]:
         for name in files:
             if name.endswith(".mesh") and not name.startswith("."):
                 yield Path(folder, name)
+
+
+def _resolved(file: Path) -> Path:
+    """The path with its symbolic links followed, as far as they lead anywhere; those that lead to themselves stay."""
+    return Path(os.path.realpath(file))
 
 
 def standard_library() -> Path:
@@ -107,30 +118,15 @@ class _Loader:
 
     def _shown(self, file: Path) -> str | None:
         """A file's path as users know it; None outside of the root."""
-        resolved = file.resolve()
-        library = standard_library().resolve()
+        resolved, library = _resolved(file), _resolved(standard_library())
         if resolved.is_relative_to(library) and not self.root.is_relative_to(library):
-            return _STANDARD + resolved.relative_to(library).as_posix()
+            return _SHOWN_STANDARD + resolved.relative_to(library).as_posix()
         return resolved.relative_to(self.root).as_posix() if resolved.is_relative_to(self.root) else None
 
     def _read(self, file: Path, shown: str, blame: Span | None) -> SourceFile | None:
-        span = blame or Span(shown, 0, 0, 1, 1)
-        try:
-            if file.stat().st_size > LARGEST_FILE:
-                message = f"`{shown}` is larger than {LARGEST_FILE // 1024**2} MiB"
-                self.found.append(diagnose("unreadable-file", span, message))
-                return None
-            content = file.read_bytes()
-        except OSError as error:
-            self.found.append(diagnose("unreadable-file", span, f"cannot read `{shown}`: {error.strerror}"))
-            return None
-        try:
-            source = SourceFile(shown, content.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            before = content[: error.start].decode("utf-8")
-            place = SourceFile(shown, before).span(len(before), len(before))
-            message = f"`{shown}` is not UTF-8: byte {content[error.start]:#04x} on line {place.line}"
-            self.found.append(diagnose("invalid-encoding", place, message, advice="save the file as UTF-8"))
+        source = read_source(file, shown, blame)
+        if isinstance(source, Diagnostic):
+            self.found.append(source)
             return None
         self.sources[shown] = source
         return source
@@ -165,21 +161,25 @@ class _Loader:
 
     def _import(self, node: ast.Import, importer: Path) -> tuple[Path, str] | None:
         text, span = node.path.value, node.path.span
+        problem = _problem_of_import(text)
+        if problem:
+            self.found.append(diagnose("import-not-found", span, f"`{text}` {problem}", advice=_HOW_TO_IMPORT))
+            return None
         if text.startswith(_STANDARD):
             file = standard_library() / text.removeprefix(_STANDARD)
         else:
             file = importer.parent / text
-        if "://" in text or "\\" in text or "\0" in text:
-            message = f"`{text}` is no relative path"
-            self.found.append(diagnose("import-not-found", span, message, advice="files are imported from the project"))
-            return None
         shown = self._shown(file)
         if shown is None:
             message = f"`{text}` leads out of the project's root"
             advice = f"the root is the folder of `{CONFIG_NAME}`: `{self.root.name}/`"
             self.found.append(diagnose("import-outside-root", span, message, advice=advice))
             return None
-        if not file.is_file():
+        if text.startswith("/"):
+            message = f"`{text}` is not relative to this file, so it is there on this machine alone"
+            self.found.append(diagnose("import-not-found", span, message, advice=_HOW_TO_IMPORT))
+            return None
+        if not _is_there(file):
             self.found.append(diagnose("import-not-found", span, f"there is no file `{text}`", advice=_near_file(file)))
             return None
         return file, shown
@@ -190,11 +190,14 @@ class _Loader:
             message = f"`{pattern}` is no relative pattern"
             self.found.append(diagnose("import-outside-root", span, message, advice='write it like `"k8s/**/*.yaml"`'))
             return
+        if any("**" in part and part != "**" for part in pattern.split("/")):
+            message = f"`**` stands for whole folders, not for a part of a name as in `{pattern}`"
+            self.found.append(diagnose("inventory-empty", span, message, advice='write it like `"k8s/**/*.yaml"`'))
+            return
         try:
             files = sorted(file for file in importer.parent.glob(pattern) if file.is_file())
         except (ValueError, OSError) as error:
-            message = f"`{pattern}` is no pattern of files: {error}"
-            self.found.append(diagnose("inventory-empty", span, message))
+            self.found.append(diagnose("inventory-empty", span, f"cannot look for `{pattern}`: {reason(error)}"))
             return
         if not files:
             message = f"no file matches `{pattern}`"
@@ -225,6 +228,21 @@ class _Loader:
             sources=self.sources,
             diagnostics=tuple(self.found),
         )
+
+
+def _problem_of_import(text: str) -> str:
+    """Why a text cannot name a file to import; empty if it can."""
+    if not text or "\0" in text or "\\" in text or "://" in text:
+        return "is no path with forward slashes"
+    return "" if text.endswith(".mesh") or text.startswith("/") else "is no `.mesh` file"
+
+
+def _is_there(file: Path) -> bool:
+    """Whether there is something to read; a directory is not, and neither is what the system cannot even look for."""
+    try:
+        return file.exists() and not file.is_dir()
+    except OSError:
+        return False
 
 
 def _near_file(file: Path) -> str:

@@ -1,17 +1,21 @@
 """Compiled files: written as a whole, pruned by the manifest, never through a link."""
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
+import tempfile
+from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from meshc.output import MANIFEST, ManifestInfo, OutputError, OutputFile, compare_output, write_output
-from meshc.source import Span
+from meshc.source import BUILTIN, Span
 
 INFO = ManifestInfo(compiler="1", program="p", environment=None)
 A = OutputFile(path="envoy/a/x.yaml", text="x: 1\n", sources=(Span("a.mesh", 0, 1, 3, 1),))
@@ -73,13 +77,13 @@ def test_paths_stay_inside(tmp_path: Path, path: str) -> None:
         write_output(tmp_path / "out", [OutputFile(path=path, text="")], INFO)
 
 
-@pytest.mark.parametrize("link", ["envoy", "envoy/a", "envoy/a/x.yaml", MANIFEST, ".meshc.lock"])
+@pytest.mark.parametrize("link", ["envoy", "envoy/a", "envoy/a/x.yaml", MANIFEST, ".meshc.lock", ".meshc-staging"])
 def test_links_are_refused(tmp_path: Path, link: str) -> None:
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "precious").write_text("precious")
     (out / link).parent.mkdir(parents=True)
-    (out / link).symlink_to(elsewhere / ("precious" if "." in link else ""))
+    (out / link).symlink_to(elsewhere / ("precious" if "." in link[1:] else ""))
     with pytest.raises(OutputError, match="symbolic link"):
         write_output(out, [A], INFO)
     assert content(elsewhere) == {"precious": b"precious"}
@@ -130,42 +134,269 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_two_compiles_at_once(tmp_path: Path) -> None:
-    import fcntl
-
     descriptor = os.open(tmp_path / ".meshc.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(OutputError, match="another compile"):
+    with pytest.raises(OutputError, match="another compile is writing to"):
         write_output(tmp_path, [A], INFO)
+    assert set(content(tmp_path)) == {".meshc.lock"}
     os.close(descriptor)
     write_output(tmp_path, [A], INFO)
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from meshc.output import *
-replaced = []
-real = Path.replace
-def replace(self, target):
-    if len(replaced) == int(sys.argv[2]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    replaced.append(target)
-    return real(self, target)
-Path.replace = replace
-info = ManifestInfo(compiler="1", program="p", environment=None)
-write_output(Path(sys.argv[1]), [OutputFile(path="envoy/a/x.yaml", text="x: 2"), OutputFile(path="envoy/b/y.yaml", text="y: 2")], info)
-"""
-
-
-@pytest.mark.parametrize("renames", [0, 1, 2])
-def test_a_killed_compile_leaves_whole_files_and_is_noticed(tmp_path: Path, renames: int) -> None:
-    write_output(tmp_path, [A, B], INFO)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(renames)], check=False)
-    assert done.returncode == -signal.SIGKILL
+def test_many_compiles_at_once_leave_one_of_them(tmp_path: Path) -> None:
+    """Whatever compiles run together, each succeeds or says that another one is at work, and one is there as a whole."""
+    outcomes = []
+    for number in range(8):
+        if (child := os.fork()) == 0:
+            files = [OutputFile(path=f"envoy/a/{index}.yaml", text=f"x: {number}\n") for index in range(20)]
+            try:
+                write_output(tmp_path, files, INFO)
+            except OutputError as error:
+                os._exit(1 if "another compile" in str(error) else 2)
+            except BaseException:  # noqa: BLE001
+                os._exit(3)
+            os._exit(0)
+        outcomes.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in outcomes]
+    assert set(codes) <= {0, 1}
+    assert 0 in codes
     found = content(tmp_path)
-    assert found[A.path] in {b"x: 1\n", b"x: 2"}
-    assert found[B.path] in {"y: é\n".encode(), b"y: 2"}
-    new = [OutputFile(path=A.path, text="x: 2"), OutputFile(path=B.path, text="y: 2")]
-    assert compare_output(tmp_path, new, INFO).has_any
-    write_output(tmp_path, new, INFO)
-    assert set(content(tmp_path)) == {A.path, B.path, MANIFEST}
+    assert len({found[f"envoy/a/{index}.yaml"] for index in range(20)}) == 1
+    assert len(found) == 21
+
+
+OLD = [A, B, OutputFile(path="envoy/c/stale.yaml", text="stale")]
+NEW = [OutputFile(path=A.path, text="x: 2\n"), B, OutputFile(path="envoy/new/z.yaml", text="z: 1\n")]
+THIRD = [OutputFile(path="envoy/new/z.yaml", text="z: 3\n")]
+STEPS = [
+    (os, "open"),
+    (os, "link"),
+    (os, "fsync"),
+    (Path, "replace"),
+    (Path, "unlink"),
+    (Path, "mkdir"),
+    (Path, "rmdir"),
+]
+"""Everything that changes a folder."""
+
+
+def interrupt(patch: pytest.MonkeyPatch, directory: Path, at: int, act: Callable[[], object]) -> list[str]:
+    """Do something in place of the step `at`, counted from 0; the steps so far are in the result."""
+    steps: list[str] = []
+
+    def wrap(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def step(*arguments: object, **options: object) -> object:
+            if any(str(directory) in str(one) for one in arguments) or name == "fsync":
+                steps.append(name)
+                if len(steps) == at + 1:
+                    act()
+            return real(*arguments, **options)
+
+        return step
+
+    for owner, name in STEPS:
+        patch.setattr(owner, name, wrap(name, getattr(owner, name)))
+    return steps
+
+
+def mine(directory: Path) -> None:
+    directory.mkdir()
+    (directory / "mine.txt").write_text("mine")
+
+
+@pytest.mark.parametrize("former", [OLD, []], ids=["over-an-old-compile", "first"])
+@pytest.mark.parametrize("following", [NEW, THIRD], ids=["mended-by-the-same", "mended-by-another"])
+def test_a_compile_killed_at_any_step_leaves_whole_files_and_is_noticed_and_mended(
+    tmp_path: Path, former: list[OutputFile], following: list[OutputFile]
+) -> None:
+    old, new = ({file.path: file.text.encode() for file in files} for files in (former, NEW))
+    for at in range(200):
+        out = tmp_path / str(at)
+        mine(out)
+        if former:
+            write_output(out, former, INFO)
+        before = content(out)
+        if (child := os.fork()) == 0:
+            with pytest.MonkeyPatch.context() as patch:
+                interrupt(patch, out, at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+                write_output(out, NEW, INFO)
+            os._exit(0)
+        killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        found = content(out)
+        for path in old.keys() | new.keys():
+            assert found.get(path) in {old.get(path), new.get(path)}
+        is_done = not compare_output(out, NEW, INFO).has_any
+        if killed and not is_done and before.items() <= found.items() and old:
+            # Nothing was renamed: the old compile is still all there, or its check says what the killed one has added.
+            added = [path for path in new if path in found and path not in before]
+            assert compare_output(out, former, INFO).stale == tuple(added)
+        elif not is_done and old:
+            assert compare_output(out, former, INFO).has_any
+        write_output(out, following, INFO)
+        assert set(content(out)) == {*(file.path for file in following), MANIFEST, "mine.txt"}
+        assert not compare_output(out, following, INFO).has_any
+        assert sorted(path.name for path in out.iterdir()) == ["envoy", MANIFEST, "mine.txt"]
+        if not killed:
+            return
+    pytest.fail("the compile never ended")
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_compile_that_fails_at_any_step_changes_nothing(tmp_path: Path, reason: int) -> None:
+    for at in range(200):
+        out = tmp_path / str(at)
+        mine(out)
+        write_output(out, OLD, INFO)
+        before = content(out)
+
+        def fail(place: Path = out) -> None:
+            raise OSError(reason, os.strerror(reason), str(place / "envoy"))
+
+        with pytest.MonkeyPatch.context() as patch:
+            steps = interrupt(patch, out, at, fail)
+            said = None
+            try:
+                write_output(out, NEW, INFO)
+            except OutputError as error:
+                said = str(error)
+        found = content(out)
+        leftovers = [path for path in found if path.startswith(".meshc")]
+        if said is not None:
+            assert said == f"cannot write `{out / 'envoy'}`: {os.strerror(reason)}"
+            assert {path: text for path, text in found.items() if path not in leftovers} == before
+        else:
+            assert not compare_output(out, NEW, INFO).has_any
+        write_output(out, NEW, INFO)
+        assert sorted(path.name for path in out.iterdir()) == ["envoy", MANIFEST, "mine.txt"]
+        if len(steps) <= at:
+            return
+    pytest.fail("the compile never ended")
+
+
+def test_what_cannot_be_undone_is_said_and_mended_by_the_next_compile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    mine(out)
+    with monkeypatch.context() as patch:
+        real = Path.replace
+        count = []
+
+        def replace(self: Path, target: Path) -> Path:
+            count.append(target)
+            if len(count) == 3:
+                raise OSError(errno.EIO, "Input/output error", str(target))
+            return real(self, target)
+
+        def unlink(self: Path, *, missing_ok: bool = False) -> None:
+            raise OSError(errno.EIO, "Input/output error", str(self))
+
+        patch.setattr(Path, "replace", replace)
+        patch.setattr(Path, "unlink", unlink)
+        with pytest.raises(OutputError, match="nor put it back as it was"):
+            write_output(out, NEW, INFO)
+    assert compare_output(out, NEW, INFO).has_any
+    write_output(out, NEW, INFO)
+    assert set(content(out)) == {*(file.path for file in NEW), MANIFEST, "mine.txt"}
+
+
+def test_a_file_that_no_manifest_lists_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / A.path).parent.mkdir(parents=True)
+    (tmp_path / A.path).write_text("somebody's own")
+    with pytest.raises(OutputError, match="in the way: no manifest lists it"):
+        write_output(tmp_path, [A, B], INFO)
+    assert content(tmp_path) == {A.path: b"somebody's own"}
+    (tmp_path / A.path).write_text(A.text)
+    write_output(tmp_path, [A, B], INFO)
+
+
+@pytest.mark.parametrize(("place", "kind"), [("envoy", "folder"), ("envoy/a", "folder"), ("envoy/a/x.yaml", "file")])
+def test_what_is_in_the_way_is_named(tmp_path: Path, place: str, kind: str) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    if kind == "folder":
+        (tmp_path / place).write_text("")
+    else:
+        (tmp_path / place).mkdir()
+    with pytest.raises(OutputError, match=f"needs a {kind} there"):
+        write_output(tmp_path, [A], INFO)
+
+
+def test_a_read_only_folder_is_named_and_left_as_it_was() -> None:
+    """Run as somebody who is not above permissions."""
+    with tempfile.TemporaryDirectory() as name:
+        base = Path(name)
+        base.chmod(0o777)
+        out = base / "out"
+        write_output(out, OLD, INFO)
+        before = content(out)
+        closed = out / "envoy" / "c"
+        for place in (out, *out.rglob("*")):
+            place.chmod(0o555 if place == closed else 0o777)
+        read, write = os.pipe()
+        if (child := os.fork()) == 0:
+            if os.geteuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            try:
+                write_output(out, NEW, INFO)
+                os.write(write, b"written")
+            except OutputError as error:
+                os.write(write, str(error).encode())
+            os._exit(0)
+        os.close(write)
+        os.waitpid(child, 0)
+        with os.fdopen(read) as stream:
+            said = stream.read()
+        assert said == f"cannot write `{closed}`: Permission denied"
+        assert content(out) == before
+        closed.chmod(0o777)
+
+
+def test_permissions_are_those_of_the_umask(tmp_path: Path) -> None:
+    former = os.umask(0o027)
+    try:
+        write_output(tmp_path, [A], INFO)
+    finally:
+        os.umask(former)
+    assert (tmp_path / A.path).stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / A.path).parent.stat().st_mode & 0o777 == 0o750
+
+
+def test_a_folder_that_could_not_be_written_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_output(tmp_path / "out", [A], INFO)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("paths", [("envoy/x.yaml", "envoy/x.yaml"), (MANIFEST,)])
+def test_names_that_are_taken_are_refused(tmp_path: Path, paths: tuple[str, ...]) -> None:
+    with pytest.raises(OutputError, match=r"two files|manifest's own name"):
+        write_output(tmp_path, [OutputFile(path=path, text="") for path in paths], INFO)
+
+
+def test_a_manifest_of_a_newer_meshc_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text('{"version": 2}')
+    with pytest.raises(OutputError, match="a newer one wrote it"):
+        write_output(tmp_path, [A], INFO)
+    with pytest.raises(OutputError, match="a newer one wrote it"):
+        compare_output(tmp_path, [A], INFO)
+
+
+@pytest.mark.parametrize("environment", [None, "staging"])
+def test_the_manifest_keeps_its_schema(tmp_path: Path, environment: str | None) -> None:
+    schema = json.loads((resources.files("meshc") / "schemas" / "manifest.schema.json").read_text(encoding="utf-8"))
+    info = ManifestInfo(compiler="0.1", program="d" * 64, environment=environment)
+    builtin = OutputFile(path="envoy/mesh.yaml", text="", sources=(BUILTIN, Span("b.mesh", 9, 10, 2, 1)))
+    write_output(tmp_path, [A, B, builtin], info)
+    manifest = json.loads((tmp_path / MANIFEST).read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(manifest)
+    assert manifest["environment"] == environment
+    assert [file["sources"] for file in manifest["files"]] == [["a.mesh:3"], [], ["b.mesh:2"]]
+    for path in ("/etc/passwd", "../x", "a/../b", "a//b", "a/", "./a"):
+        manifest["files"][0]["path"] = path
+        assert not Draft202012Validator(schema).is_valid(manifest)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from meshc.cli.arguments import Arguments, read_arguments
 from meshc.cli.console import Console, UsageError
 from meshc.errors import InternalError
+from meshc.files import reason
 
 OK, WRONG, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -37,6 +38,12 @@ def _guarded(arguments: Arguments) -> int:
         return USAGE
     except (KeyboardInterrupt, BrokenPipeError):
         raise
+    except OSError as error:
+        if os.environ.get("MESHC_DEBUG"):
+            raise
+        # What the system refuses is not our mistake: a name that is too long, a disk that is full, a file that is gone.
+        console.complain(f"cannot use `{error.filename}`: {reason(error)}" if error.filename else reason(error))
+        return USAGE
     except (InternalError, Exception) as error:
         if os.environ.get("MESHC_DEBUG"):
             raise

@@ -1,9 +1,6 @@
 """`meshc check`: every mistake in a program, in all of its environments, and in what the targets can express."""
 
-import sys
-import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
@@ -21,21 +18,26 @@ from meshc.cli.project import (
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.ir import Mesh
 from meshc.project_config import Config
-
-_POLL_S = 0.5
+from meshc.source import SourceFile
 
 
 def run(arguments: Arguments, console: Console) -> int:
     """Run the command; returns the exit status."""
     if arguments.watch:
-        return _watch(arguments, console)
+        from meshc.cli.watching import watch  # noqa: PLC0415  not needed for a single look
+
+        watch(arguments.path, lambda: _check_once(arguments, console), console)
+        return 0
     return _check_once(arguments, console)
 
 
 def _check_once(arguments: Arguments, console: Console) -> int:
+    is_text = arguments.format == "text"
     try:
-        project = open_project(arguments.path, console)
-    except ProjectInvalidError:
+        project = open_project(arguments.path, console if is_text else None)
+    except ProjectInvalidError as error:
+        if not is_text:
+            _print_for_machines(error.diagnostics, error.sources, arguments.format, console)
         return 1
     found = find_all(project, arguments)
     _print(project, found, arguments.format, console)
@@ -66,42 +68,16 @@ def _print(project: Project, found: tuple[Diagnostic, ...], kind: str, console: 
     if kind == "text":
         show(project, found, console)
         if not any(one.severity is Severity.ERROR for one in found):
-            services = sum(1 for _ in project.loaded.modules)
-            console.say(f"checked {services} file{'' if services == 1 else 's'}: no errors")
+            files = len(project.loaded.modules)
+            console.say(f"checked {files} file{'' if files == 1 else 's'}: no errors")
         return
+    root = project.loaded.root
+    _print_for_machines(relocate(found, root), relocate_sources(project.loaded.sources, root), kind, console)
+
+
+def _print_for_machines(
+    found: Sequence[Diagnostic], sources: Mapping[str, SourceFile], kind: str, console: Console
+) -> None:
     from meshc.diagnostics.render import render_github, render_json  # noqa: PLC0415  one of several formats
 
-    root = project.loaded.root
-    sources = relocate_sources(dict(project.loaded.sources), root)
-    render = render_json if kind == "json" else render_github
-    console.print(render(relocate(found, root), sources))
-
-
-def _watch(arguments: Arguments, console: Console) -> int:
-    """Check whenever a file changes, until the user stops it."""
-    last: object = None
-    while True:
-        try:
-            stamp = _stamp(arguments.path)
-            if stamp != last:
-                if sys.stderr.isatty():
-                    sys.stderr.write("\x1b[2J\x1b[H")
-                _check_once(arguments, console)
-                console.say("watching for changes; Ctrl-C ends")
-                last = stamp
-            time.sleep(_POLL_S)
-        except KeyboardInterrupt:
-            return 0
-
-
-def _stamp(path: Path | None) -> tuple[tuple[str, int], ...]:
-    """What changes when a file of the program does."""
-    start = path if path is not None and path.is_dir() else (Path() if path is None else path.parent)
-    files = (file for pattern in ("**/*.mesh", "**/*.yaml", "**/*.yml") for file in start.glob(pattern))
-    stamps = []
-    for file in files:
-        try:
-            stamps.append((str(file), file.stat().st_mtime_ns))
-        except OSError:
-            continue  # gone between the listing and the look: the next round sees it
-    return tuple(sorted(stamps))
+    console.print((render_json if kind == "json" else render_github)(found, sources))

@@ -73,7 +73,7 @@ def _directory(project: Project, arguments: Arguments) -> Path:
 def _environments(project: Project, arguments: Arguments, directory: Path) -> list[tuple[str | None, Path]]:
     if arguments.environment != "all":
         return [(arguments.environment, directory)]
-    names = environments(project.loaded.modules)
+    names = project.config.environments or environments(project.loaded.modules)
     if not names:
         raise UsageError("`--env all` needs environments, and the program has none")
     return [(name, directory / name) for name in names]

@@ -21,12 +21,18 @@ from meshc.semantics.explanation_json import explanation_to_json
 from meshc.semantics.explanation_text import COLOURED, PLAIN, render_explanation
 from meshc.source import SourceFile
 
+_VERSION = 1
+"""Of `schemas/explanation.schema.json`; raised when a field changes its meaning or goes away."""
+
 _BEFORE = 'test "request" { allow\n'
+_EXAMPLE = "write one such as 'frontend POST payments:8080 /charge'"
 
 
 def run(arguments: Arguments, console: Console) -> int:
     """Run the command; returns the exit status."""
     path, text = _split(arguments.words)
+    if not text:
+        raise UsageError(f"explain what? {_EXAMPLE}")
     try:
         project = open_project(path, console)
     except ProjectInvalidError:
@@ -40,7 +46,7 @@ def run(arguments: Arguments, console: Console) -> int:
         return 1
     explanation = explain(Evaluator(analysis.mesh), request)
     if arguments.format == "json":
-        console.print(json.dumps(explanation_to_json(explanation), indent=2))
+        console.print(json.dumps({"version": _VERSION, **explanation_to_json(explanation)}, indent=2))
     else:
         console.print(render_explanation(explanation, COLOURED if console.colors("stdout") else PLAIN))
     return 0
@@ -49,7 +55,7 @@ def run(arguments: Arguments, console: Console) -> int:
 def _split(words: tuple[str, ...]) -> tuple[Path | None, str]:
     """The program, if the first word is one, and the request."""
     first = Path(words[0])
-    if len(words) > 1 and (first.suffix == ".mesh" or first.is_dir()):
+    if first.suffix == ".mesh" or first.is_dir():
         return first, " ".join(words[1:])
     return None, " ".join(words)
 
@@ -76,5 +82,5 @@ def _read(text: str, project: Project, analysis: Analysis, mesh: Mesh, console: 
         console.report(found, {source.path: source})
         return None
     if request is None:
-        raise UsageError("explain takes one request, such as 'frontend POST payments:8080 /charge'")
+        raise UsageError(f"explain takes one request; {_EXAMPLE}")
     return request

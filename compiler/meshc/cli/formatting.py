@@ -9,7 +9,10 @@ from pathlib import Path
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import ProjectInvalidError, find_project_directory, read_project_config
+from meshc.diagnostics import Diagnostic
+from meshc.files import decode_source, read_source, reason
 from meshc.format import format_source
+from meshc.load import CONFIG_NAME
 from meshc.source import SourceFile
 
 
@@ -46,7 +49,7 @@ def _files(paths: tuple[str, ...], console: Console) -> list[Path]:
         path = Path(name)
         if path.is_dir():
             files.update(dict.fromkeys(_below(path)))
-        elif path.is_file():
+        elif path.exists() or path.is_symlink():
             files[path] = None
         else:
             raise UsageError(f"`{name}` does not exist")
@@ -57,24 +60,27 @@ def _project_files(console: Console) -> list[Path]:
     directory = find_project_directory(None)
     if directory is None:
         raise UsageError("no `meshc.yaml` here or above; name files or directories")
-    return _below(directory / read_project_config(directory, console).policies)
+    policies = directory / read_project_config(directory, console).policies
+    if not policies.exists():
+        raise UsageError(f"`{CONFIG_NAME}` says that the policies are in `{policies}`, which does not exist")
+    return _below(policies) if policies.is_dir() else [policies]
 
 
 def _below(directory: Path) -> list[Path]:
     found: list[Path] = []
     for folder, names, files in os.walk(directory):
         names[:] = sorted(name for name in names if not name.startswith("."))
-        found.extend(Path(folder, name) for name in sorted(files) if name.endswith(".mesh"))
+        found.extend(
+            Path(folder, name) for name in sorted(files) if name.endswith(".mesh") and not name.startswith(".")
+        )
     return found
 
 
 def _format_file(file: Path, arguments: Arguments, console: Console) -> bool | None:
     """Whether a file changed, or would; None if it has mistakes or cannot be read."""
-    try:
-        # Bytes, so that line ends are seen as they are.
-        source = SourceFile(file.as_posix(), file.read_bytes().decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        console.complain(f"cannot read `{file}`: {error}")
+    source = read_source(file, file.as_posix())
+    if isinstance(source, Diagnostic):
+        console.report((source,), {})
         return None
     formatted = format_source(source)
     if formatted.text is None:
@@ -102,21 +108,27 @@ def _difference(source: SourceFile, text: str) -> str:
 def _replace(file: Path, text: str) -> None:
     """Write a file as a whole: whoever reads it sees the old text or the new one. Symbolic links stay links."""
     target = file.resolve()
+    temporary: Path | None = None
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = Path(name)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
-        Path(temporary).chmod(target.stat().st_mode)
-        Path(temporary).replace(target)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(target.stat().st_mode)
+        temporary.replace(target)
     except OSError as error:
-        raise UsageError(f"cannot write `{file}`: {error.strerror}") from error
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise UsageError(f"cannot write `{file}`: {reason(error)}") from error
 
 
 def _format_input(arguments: Arguments, console: Console) -> int:
-    try:
-        source = SourceFile("<stdin>", sys.stdin.buffer.read().decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise UsageError(f"standard input is not UTF-8: {error}") from error
+    source = decode_source(sys.stdin.buffer.read(), "<stdin>")
+    if isinstance(source, Diagnostic):
+        console.report((source,), {})
+        return 1
     formatted = format_source(source)
     if formatted.text is None:
         console.report(formatted.diagnostics, {source.path: source})

@@ -1,12 +1,15 @@
 """Projects: which program a command means, its configuration, and its analysis for each environment."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from meshc.cli.console import Console, UsageError
-from meshc.diagnostics import Diagnostic, Label, Severity
+from meshc.diagnostics import Diagnostic, Label, Severity, diagnose
+from meshc.files import read_source
 from meshc.frontend import Analysis, analyze, environments
 from meshc.load import CONFIG_NAME, Loaded, LoadError, load
 from meshc.project_config import Config
@@ -31,11 +34,19 @@ def target_options(config: Config, target: str) -> Mapping[str, str]:
 
 
 class ProjectInvalidError(Exception):
-    """The configuration of a project has mistakes, which have been shown. Exit status 1."""
+    """The configuration of a project has mistakes, which have been shown where the console is for people. Exit status 1."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], sources: Mapping[str, SourceFile]) -> None:
+        super().__init__(CONFIG_NAME)
+        self.diagnostics = diagnostics
+        self.sources = sources
 
 
-def open_project(path: Path | None, console: Console) -> Project:
-    """Find and read the program at `path`, or the project around here. Raises UsageError."""
+def open_project(path: Path | None, console: Console | None) -> Project:
+    """Find and read the program at `path`, or the project around here. Raises UsageError and ProjectInvalidError.
+
+    Mistakes in `meshc.yaml` are shown on the console, if one is given.
+    """
     directory = find_project_directory(path)
     if path is None and directory is None:
         raise UsageError(f"no `{CONFIG_NAME}` here or above; name a program, or start one with `meshc init`")
@@ -49,7 +60,24 @@ def open_project(path: Path | None, console: Console) -> Project:
         loaded = load(program or Path())
     except LoadError as error:
         raise UsageError(str(error)) from error
+    if directory is not None and program != path:
+        loaded = _with_unknown_environments(loaded, config, directory)
     return Project(directory=directory, config=config, loaded=loaded)
+
+
+def _with_unknown_environments(loaded: Loaded, config: Config, directory: Path) -> Loaded:
+    """The program, with what is wrong about the environments that its `meshc.yaml` lists."""
+    known = environments(loaded.modules)
+    found = []
+    for index, name in enumerate(config.environments):
+        if name not in known:
+            near = closest(name, known)
+            advice = f"did you mean `{near}`?" if near else f"declare it: `environment {name} {{ … }}`"
+            span = config.places[f"environments.{index}"]
+            found.append(diagnose("invalid-config", span, f"the program has no environment `{name}`", advice=advice))
+    source = read_source(directory / CONFIG_NAME, CONFIG_NAME) if found else None
+    sources = {**loaded.sources, CONFIG_NAME: source} if isinstance(source, SourceFile) else loaded.sources
+    return replace(loaded, sources=sources, diagnostics=(*loaded.diagnostics, *found))
 
 
 def _is_same(path: Path, directory: Path) -> bool:
@@ -58,27 +86,30 @@ def _is_same(path: Path, directory: Path) -> bool:
 
 def find_project_directory(path: Path | None) -> Path | None:
     """The nearest directory with a `meshc.yaml`, from `path` or from here upwards."""
-    start = Path.cwd() if path is None else path.resolve()
+    start = Path(os.path.realpath(path or Path()))
     for directory in (start, *start.parents):
         if (directory / CONFIG_NAME).is_file():
             return directory
     return None
 
 
-def read_project_config(directory: Path, console: Console) -> Config:
-    """Read `meshc.yaml`. Raises UsageError if it cannot be read, ProjectInvalidError (after a report) if it has mistakes."""
+def read_project_config(directory: Path, console: Console | None) -> Config:
+    """Read `meshc.yaml`. Raises ProjectInvalidError, after a report on the console, if it cannot be read or has mistakes."""
     from meshc.config import read_config  # noqa: PLC0415  pydantic is slow to load, and a lone file needs none
 
     file = directory / CONFIG_NAME
-    try:
-        source = SourceFile(CONFIG_NAME, file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read `{file}`: {error}") from error
-    config, diagnostics = read_config(source)
-    if diagnostics:
-        console.report(relocate(diagnostics, directory), relocate_sources({CONFIG_NAME: source}, directory))
-    if any(one.severity is Severity.ERROR for one in diagnostics):
-        raise ProjectInvalidError
+    source = read_source(file, CONFIG_NAME)
+    config, diagnostics, sources = Config(), tuple[Diagnostic, ...](), dict[str, SourceFile]()
+    if isinstance(source, Diagnostic):
+        diagnostics = (source,)
+    else:
+        config, diagnostics = read_config(source)
+        sources = relocate_sources({CONFIG_NAME: source}, directory)
+    shown = relocate(diagnostics, directory)
+    if shown and console is not None:
+        console.report(shown, sources)
+    if any(one.severity is Severity.ERROR for one in shown):
+        raise ProjectInvalidError(shown, sources)
     return config
 
 
@@ -133,12 +164,10 @@ def _identity(one: Diagnostic) -> tuple[str, Span, str]:
 
 def relocate(diagnostics: Sequence[Diagnostic], root: Path) -> tuple[Diagnostic, ...]:
     """The same findings with paths relative to the working directory, so that editors and people find the files."""
-    prefix = _prefix(root)
-    if not prefix:
-        return tuple(diagnostics)
+    shown = _shown_from_here(root)
 
     def moved(span: Span) -> Span:
-        return span if _is_elsewhere(span.path) else replace(span, path=prefix + span.path)
+        return replace(span, path=shown(span.path))
 
     return tuple(
         replace(
@@ -150,28 +179,27 @@ def relocate(diagnostics: Sequence[Diagnostic], root: Path) -> tuple[Diagnostic,
     )
 
 
-def relocate_sources(sources: dict[str, SourceFile], root: Path) -> dict[str, SourceFile]:
+def relocate_sources(sources: Mapping[str, SourceFile], root: Path) -> dict[str, SourceFile]:
     """The same texts under the paths that `relocate` gives them."""
-    prefix = _prefix(root)
-    if not prefix:
-        return sources
-    moved = {path if _is_elsewhere(path) else prefix + path: source for path, source in sources.items()}
-    return {path: SourceFile(path, source.text) for path, source in moved.items()}
+    shown = _shown_from_here(root)
+    return {shown(path): SourceFile(shown(path), source.text) for path, source in sources.items()}
 
 
-def _is_elsewhere(path: str) -> bool:
-    return path.startswith(("<", "/", "std/"))
+def _shown_from_here(root: Path) -> Callable[[str], str]:
+    """What a path within the root is called here: absolute where the working directory has nothing to do with the root."""
+    here, top = Path(os.path.realpath(Path())), Path(os.path.realpath(root))
+    is_near = here.is_relative_to(top) or top.is_relative_to(here)
 
+    @cache
+    def shown(path: str) -> str:
+        if path.startswith(("<", "/")):
+            return path
+        return Path(os.path.relpath(top / path, here)).as_posix() if is_near else (top / path).as_posix()
 
-def _prefix(root: Path) -> str:
-    try:
-        relative = root.resolve().relative_to(Path.cwd().resolve()).as_posix()
-    except ValueError:
-        relative = root.resolve().as_posix()
-    return "" if relative == "." else relative + "/"
+    return shown
 
 
 def show(project: Project, diagnostics: Sequence[Diagnostic], console: Console) -> None:
     """Show findings of a project."""
     root = project.loaded.root
-    console.report(relocate(diagnostics, root), relocate_sources(dict(project.loaded.sources), root))
+    console.report(relocate(diagnostics, root), relocate_sources(project.loaded.sources, root))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
+from meshc.files import reason
 from meshc.scaffold import scaffold
 
 
@@ -22,7 +23,7 @@ def run(arguments: Arguments, console: Console) -> int:
                 stream.write(text)
             console.print(f"wrote {target}")
     except OSError as error:
-        raise UsageError(f"cannot write into `{directory}`: {error.strerror}") from error
+        raise UsageError(f"cannot write into `{directory}`: {reason(error)}") from error
     change = "" if directory == Path() else f"cd {directory} && "
     console.say(f"next: {change}meshc check && meshc test")
     return 0

@@ -8,6 +8,9 @@ from meshc.features import Feature
 from meshc.target import Exactness, Target
 from meshc.targets import TargetError, find_target, target_names
 
+_VERSION = 1
+"""Of `schemas/targets.schema.json`; raised when a field changes its meaning or goes away."""
+
 
 def run(arguments: Arguments, console: Console) -> int:
     """Run the command; returns the exit status."""
@@ -17,7 +20,7 @@ def run(arguments: Arguments, console: Console) -> int:
     except TargetError as error:
         raise UsageError(str(error)) from error
     if arguments.format == "json":
-        console.print(json.dumps({"version": 1, "targets": [_as_json(target) for target in targets]}, indent=2))
+        console.print(json.dumps({"version": _VERSION, "targets": [_as_json(target) for target in targets]}, indent=2))
     else:
         console.print("\n".join(_as_text(target) for target in targets))
     return 0

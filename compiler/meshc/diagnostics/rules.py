@@ -47,7 +47,6 @@ RULES: Final[Mapping[str, DiagnosticRule]] = {
     "inventory-conflict": _warning("load", "two manifests say different things of one service"),
     "inventory-omitted": _warning("load", "a program cannot speak of a part of a manifest, which is left out"),
     "inventory-incomplete": _warning("load", "the manifests do not say enough about a service"),
-    "inventory-skipped": _warning("load", "a part of a manifest is left out, or does not say what it leaves open"),
     "unknown-service": _error("resolve", "a name is no service of the program"),
     "unknown-namespace": _error("resolve", "a name is no namespace of the program"),
     "unknown-port": _error("resolve", "a service has no such port"),

@@ -1,7 +1,7 @@
-"""Inventory: Kubernetes manifests -> the services and namespaces that they declare.
+"""Inventory: Kubernetes manifests -> the `service` and `namespace` declarations that they amount to.
 
-Texts come in, declarations come out, with their places in the YAML. Whatever the texts hold, the answer is declarations and
-diagnostics; every document that can be read counts, and kinds that say nothing of services are passed over.
+Takes the texts of the files that `inventory "…"` names. Every declaration has its place in its file, so that messages lead
+there. What cannot be understood becomes a diagnostic; what else the files hold is skipped.
 """
 
 from collections.abc import Sequence
@@ -9,31 +9,43 @@ from dataclasses import dataclass
 
 from meshc import ast
 from meshc.diagnostics import Diagnostic
-from meshc.inventory.declaring import declare
-from meshc.inventory.objects import read_objects
-from meshc.inventory.reading import Fields
-from meshc.inventory.stream import read_documents
+from meshc.inventory.declare import declare
+from meshc.inventory.documents import read_documents, template_diagnostic
+from meshc.inventory.fields import TemplateError
+from meshc.inventory.manifests import Manifest, read_manifest
 from meshc.source import SourceFile
-from meshc.yaml_places import Node
-
-__all__ = ["Inventory", "read_inventory"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What manifests declare: every namespace once, then the services; no two of one name and namespace."""
+    """What manifests declare, namespaces first; every namespace that a service is in is among them."""
 
     declarations: tuple[ast.Namespace | ast.Service, ...]
     diagnostics: tuple[Diagnostic, ...]
 
 
 def read_inventory(documents: Sequence[SourceFile]) -> Inventory:
-    """Read manifests, all of them as one set: a Service may pick workloads of another file."""
-    fields = Fields()
-    nodes: list[Node] = []
+    """Read all manifests of a program together: a Service may be in another file than its Deployment."""
+    manifests: list[Manifest] = []
+    found: list[Diagnostic] = []
     for source in documents:
-        found, diagnostics = read_documents(source)
-        nodes.extend(found)
-        fields.found.extend(diagnostics)
-    declarations = declare(fields, tuple(read_objects(fields, nodes)))
-    return Inventory(declarations=declarations, diagnostics=tuple(dict.fromkeys(fields.found)))
+        read, wrong = _read_file(source)
+        manifests.extend(read)
+        found.extend(wrong)
+    declarations, wrong = declare(manifests)
+    return Inventory(declarations=declarations, diagnostics=(*found, *wrong))
+
+
+def _read_file(source: SourceFile) -> tuple[Sequence[Manifest], Sequence[Diagnostic]]:
+    documents = read_documents(source)
+    found = list(documents.diagnostics)
+    manifests: list[Manifest] = []
+    try:
+        for root in documents.roots:
+            manifests.extend(read_manifest(root, found))
+    except TemplateError as template:
+        return (), (template_diagnostic(template.span),)
+    return manifests, found
+
+
+__all__ = ["Inventory", "read_inventory"]

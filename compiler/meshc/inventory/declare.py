@@ -72,7 +72,6 @@ class _Declarer:
         ports = tuple(made for port in service.ports if (made := self._port(port, pods)) is not None)
         items: list[ast.ServiceItem] = [*ports, _labels(service.selector)]
         if pods is not None:
-            self.found.extend(pods.found)
             items += [pods.account, *pods.versions, *pods.probes]
         node = ast.Service(
             name=_name(service.name), namespace=_name(service.namespace), items=tuple(items), span=service.span
@@ -116,7 +115,9 @@ class _Declarer:
         key = (service.namespace.text, selector)
         if key not in self.pods:
             picked = self.selection.pick(*key)
-            self.pods[key] = gather(picked) if picked else None
+            pods = gather(picked) if picked else None
+            self.found.extend(pods.found if pods is not None else ())
+            self.pods[key] = pods
         return self.pods[key]
 
     def _port(self, port: Port, pods: Pods | None) -> ast.Port | None:
@@ -162,7 +163,9 @@ class _Declarer:
 
     def _report_no_pods(self, service: Service) -> None:
         name, space = service.name.text, service.namespace.text
-        message = f"no workload has the labels that the Service `{name}` selects, so its account is taken to be `{name}`"
+        message = (
+            f"no workload has the labels that the Service `{name}` selects, so its account is taken to be `{name}`"
+        )
         advice = f"add the workload's manifest, or declare `service {name} in {space} {{ service-account … }}`"
         self.found.append(diagnose("inventory-incomplete", service.name.span, message, advice=advice))
 

@@ -6,8 +6,8 @@ without recursion; nesting is capped, and so is what aliases may repeat, hence t
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 import yaml
 from yaml.events import (
@@ -25,6 +25,10 @@ from meshc.diagnostics import Diagnostic, Label, diagnose
 from meshc.inventory.nodes import ListNode, MapNode, Node, Scalar
 from meshc.source import SourceFile, Span
 
+if TYPE_CHECKING:
+    from yaml._yaml import Mark as CMark
+    from yaml.error import Mark
+
 DEEPEST: Final = 100
 """Levels of nesting; a deeper document is refused."""
 
@@ -34,22 +38,12 @@ MOST_REPEATED: Final = 100_000
 _SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _DIRECTIVES = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n|%[^\n]*\n)*\Z")
 _UNPRINTABLE = re.compile("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
-_TEMPLATE = "{{"
-
-
-class _Loader(Protocol):
-    """The part of PyYAML's loaders that is used; its own stubs do not say it."""
-
-    def check_event(self) -> bool: ...
-    def get_event(self) -> Event: ...
-
-
-class _Mark(Protocol):
-    index: int
+TEMPLATE: Final = "{{"
+"""What templates of Helm and its like start with."""
 
 
 # Both give the same places; the one in C is ten times as fast, and not everywhere installed.
-_open: Callable[[str], _Loader] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_LOADER: type[yaml.CSafeLoader] | type[yaml.SafeLoader] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +55,7 @@ class Documents:
 
 
 def read_documents(source: SourceFile) -> Documents:
-    """Read a file. Documents that are empty, or that are no mapping, are left out; the latter are reported.
+    """Read a file. Documents that are empty or a list are left out; one that is a mere word is reported.
 
     A file that holds templates still to be rendered is reported once, and no document of it is read.
     """
@@ -112,9 +106,11 @@ def _read_part(source: SourceFile, start: int, end: int) -> _Part:
         reader.read()
     except _Refused as refusal:
         reader.found.append(refusal.diagnostic)
-        template = source.text.find(_TEMPLATE, start, end)
+        template = source.text.find(TEMPLATE, start, end)
         if template >= 0:
-            found = (template_diagnostic(source.span(template, template + len(_TEMPLATE))),)
+            why = Label(span=refusal.diagnostic.span, text=refusal.diagnostic.message)
+            span = source.span(template, template + len(TEMPLATE))
+            found = (replace(template_diagnostic(span), labels=(why,)),)
             return _Part(roots=(), diagnostics=found, is_template=True)
     return _Part(roots=tuple(reader.roots), diagnostics=tuple(reader.found))
 
@@ -179,10 +175,11 @@ class _Reader:
             at = self._offset + strange.start()
             message = f"the character U+{ord(strange[0]):04X} may not stand in YAML"
             raise self._refused(self._source.span(at, at + 1), message)
-        loader = _open(self._text)
+        loader = _LOADER(self._text)
+        take: Callable[[], Event | None] = loader.get_event
         try:
-            while loader.check_event():
-                yield loader.get_event()
+            while (event := take()) is not None:
+                yield event
         except yaml.MarkedYAMLError as error:
             raise self._syntax_error(error) from error
         except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -219,7 +216,7 @@ class _Reader:
         self._add(node, done.size, done.anchor)
 
     def _repeat(self, event: AliasEvent) -> None:
-        known = self._anchors.get(event.anchor)
+        known = self._anchors.get(event.anchor or "")
         if known is None:
             raise self._refused(self._span(event), f"`*{event.anchor}` stands for nothing", "define it before with `&`")
         node, size = known
@@ -268,14 +265,15 @@ class _Reader:
             if not isinstance(one, MapNode):
                 raise self._refused(value.span, "only mappings can be merged with `<<`")
             self._count(len(one.entries), value.span)
-            parent.merged = {**one.entries, **parent.merged}
+            for key, entry in one.entries.items():
+                parent.merged.setdefault(key, entry)
 
     def _finish(self, node: Node) -> None:
         match node:
             case MapNode():
                 self.roots.append(node)
-            case Scalar(is_null=True):
-                pass
+            case ListNode() | Scalar(is_null=True):
+                pass  # a list is a JSON patch, or the like
             case _:
                 raise self._refused(node.span, "a manifest is a mapping with `apiVersion` and `kind`")
 
@@ -290,5 +288,5 @@ class _Reader:
         return self._source.span(self._offset + min(start, last), self._offset + min(end, last))
 
 
-def _index(mark: _Mark | None) -> int:
+def _index(mark: "Mark | CMark | None") -> int:
     return 0 if mark is None else mark.index

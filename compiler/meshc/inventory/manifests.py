@@ -112,7 +112,11 @@ def read_manifest(root: MapNode, found: list[Diagnostic]) -> Iterator[Manifest]:
 
 def _flatten(fields: Fields, depth: int) -> Iterator[Fields]:
     kind = _word(fields, "kind")
-    if kind.endswith("List") and "items" in fields.node.entries and _group(fields) in {"", "apps", "batch", "argoproj.io"}:
+    if (
+        kind.endswith("List")
+        and "items" in fields.node.entries
+        and _group(fields) in {"", "apps", "batch", "argoproj.io"}
+    ):
         if depth == _MOST_NESTED_LISTS:
             message = f"lists nested deeper than {_MOST_NESTED_LISTS} levels"
             fields.found.append(diagnose("inventory-invalid", fields.span, message))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from meshc import ast
 from meshc.diagnostics import Diagnostic, Label, diagnose
@@ -13,6 +14,9 @@ from meshc.source import Span
 
 DEFAULT_ACCOUNT = "default"
 """The service account of a pod that names none."""
+
+MOST_BEHIND_ONE = 256
+"""Versions, and likewise probes, that one Service may have; more are left out, with a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +35,21 @@ def gather(workloads: Sequence[Workload]) -> Pods:
     found: list[Diagnostic] = []
     return Pods(
         account=_account(workloads, found),
-        versions=_versions(workloads),
+        versions=_some(_versions(workloads), "versions", found),
         ports=_ports(workloads, found),
-        probes=_probes(workloads, found),
+        probes=_some(_probes(workloads, found), "probes", found),
         found=tuple(found),
     )
+
+
+Node = TypeVar("Node", ast.Version, ast.Probe)
+
+
+def _some(nodes: tuple[Node, ...], what: str, found: list[Diagnostic]) -> tuple[Node, ...]:
+    if len(nodes) > MOST_BEHIND_ONE:
+        message = f"the pods of one service have more than {MOST_BEHIND_ONE} {what}; this and what follows is left out"
+        found.append(diagnose("inventory-omitted", nodes[MOST_BEHIND_ONE].span, message))
+    return nodes[:MOST_BEHIND_ONE]
 
 
 def account_of(workload: Workload) -> tuple[str, Span]:
@@ -60,7 +74,9 @@ def _account(workloads: Sequence[Workload], found: list[Diagnostic]) -> ast.Serv
 
 
 def _versions(workloads: Sequence[Workload]) -> tuple[ast.Version, ...]:
-    labels = {one.labels["version"].text: one.labels["version"] for one in reversed(workloads) if "version" in one.labels}
+    labels = {
+        one.labels["version"].text: one.labels["version"] for one in reversed(workloads) if "version" in one.labels
+    }
     return tuple(_version(label) for text, label in sorted(labels.items()) if is_name(text))
 
 

@@ -33,7 +33,7 @@ def choose_protocol(app_protocol: str | None, port_name: str | None) -> str | No
 
     An appProtocol that is not known means TCP, whatever the name: the name is not asked where there is one.
     """
-    if app_protocol in _STANDARD:
+    if app_protocol is not None and app_protocol in _STANDARD:
         return _STANDARD[app_protocol]
     word = (app_protocol or port_name or "").lower()
     if word.startswith(_GRPC_WEB):
