@@ -5,7 +5,6 @@ inventories name. Nothing outside the project's root is read, symbolic links fol
 """
 
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

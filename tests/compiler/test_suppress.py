@@ -25,7 +25,7 @@ def test_it_must_be_the_line_before() -> None:
 
 
 def test_several_names() -> None:
-    assert found("# meshc: allow(unused-declaration, secret-literal)\nlet a = \"AKIAABCDEFGHIJKLMNOP\"\n") == []
+    assert found('# meshc: allow(unused-declaration, secret-literal)\nlet a = "AKIAABCDEFGHIJKLMNOP"\n') == []
 
 
 @pytest.mark.parametrize(

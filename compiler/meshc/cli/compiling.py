@@ -73,7 +73,9 @@ def _directory(project: Project, arguments: Arguments) -> Path:
 def _environments(project: Project, arguments: Arguments, directory: Path) -> list[tuple[str | None, Path]]:
     if arguments.environment != "all":
         return [(arguments.environment, directory)]
-    names = project.config.environments or environments(project.loaded.modules)
+    known = environments(project.loaded.modules)
+    # One that is listed and not declared has its diagnostic already.
+    names = tuple(name for name in project.config.environments if name in known) or known
     if not names:
         raise UsageError("`--env all` needs environments, and the program has none")
     return [(name, directory / name) for name in names]

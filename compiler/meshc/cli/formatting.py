@@ -60,7 +60,7 @@ def _project_files(console: Console) -> list[Path]:
     directory = find_project_directory(None)
     if directory is None:
         raise UsageError("no `meshc.yaml` here or above; name files or directories")
-    policies = directory / read_project_config(directory, console).policies
+    policies = Path(os.path.relpath(directory / read_project_config(directory, console).policies))
     if not policies.exists():
         raise UsageError(f"`{CONFIG_NAME}` says that the policies are in `{policies}`, which does not exist")
     return _below(policies) if policies.is_dir() else [policies]

@@ -35,7 +35,7 @@ def gather(workloads: Sequence[Workload]) -> Pods:
     found: list[Diagnostic] = []
     return Pods(
         account=_account(workloads, found),
-        versions=_some(_versions(workloads), "versions", found),
+        versions=_some(_versions(workloads, found), "versions", found),
         ports=_ports(workloads, found),
         probes=_some(_probes(workloads, found), "probes", found),
         found=tuple(found),
@@ -69,14 +69,20 @@ def _account(workloads: Sequence[Workload], found: list[Diagnostic]) -> ast.Serv
             first = Label(span=span, text=f"`{name}` here, which is what counts")
             message = f"pods of one service run as `{name}` and as `{other}`"
             advice = "give them one service account, or a Service each: rules know a service by one identity"
-            found.append(diagnose("inventory-conflict", place, message, labels=(first,), advice=advice))
+            # An error: a deny that names the service would miss the pods of the other account.
+            found.append(diagnose("inventory-invalid", place, message, labels=(first,), advice=advice))
     return ast.ServiceAccount(name=ast.Name(text=name, span=span), span=span)
 
 
-def _versions(workloads: Sequence[Workload]) -> tuple[ast.Version, ...]:
+def _versions(workloads: Sequence[Workload], found: list[Diagnostic]) -> tuple[ast.Version, ...]:
     labels = {
         one.labels["version"].text: one.labels["version"] for one in reversed(workloads) if "version" in one.labels
     }
+    for text, label in labels.items():
+        if not is_name(text):
+            message = f"`{text}` cannot be the name of a version"
+            advice = "names are lower-case letters, digits and inner hyphens; until then the version is left out"
+            found.append(diagnose("inventory-incomplete", label.span, message, advice=advice))
     return tuple(_version(label) for text, label in sorted(labels.items()) if is_name(text))
 
 

@@ -193,4 +193,4 @@ def test_many_services_with_the_same_many_pods_take_bounded_time() -> None:
     started = time.process_time()
     inventory = read_inventory([SourceFile("a.yaml", text)])
     assert time.process_time() - started < 5
-    assert {one.name for one in inventory.diagnostics} == {"inventory-conflict", "inventory-omitted"}
+    assert {one.name for one in inventory.diagnostics} == {"inventory-invalid", "inventory-omitted"}

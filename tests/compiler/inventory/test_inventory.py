@@ -187,7 +187,7 @@ def test_two_accounts_behind_one_service_are_a_conflict() -> None:
         "port: 80", workload("a", spec="serviceAccountName: one"), workload("b", spec="serviceAccountName: two")
     )
     found = only(inventory)
-    assert (found.name, found.span.path, found.labels[0].span.path) == ("inventory-conflict", "2.yaml", "1.yaml")
+    assert (found.name, found.span.path, found.labels[0].span.path) == ("inventory-invalid", "2.yaml", "1.yaml")
     assert found.message == "pods of one service run as `one` and as `two`"
     assert accounts(inventory) == ["one"]
 

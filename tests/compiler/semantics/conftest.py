@@ -1,7 +1,6 @@
 """A real Envoy that answers each request with what it made of it."""
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -11,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-ENVOY = shutil.which("envoy")
+from meshc.engine.processes import find_envoy
+
+ENVOY = find_envoy().path
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,9 @@ def _listening_port(process: subprocess.Popen[bytes], folder: Path) -> int:
 
 
 def _run_mirror(folder: Path, trusted_hops: int) -> Iterator[Mirror]:
-    if ENVOY is None:
-        pytest.skip("no `envoy` on the path")
     path = folder / "envoy.json"
     path.write_text(json.dumps(_configuration(folder, trusted_hops)))
-    command = [ENVOY, "-c", str(path), "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
+    command = [str(ENVOY), "-c", str(path), "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             yield Mirror(port=_listening_port(process, folder))
