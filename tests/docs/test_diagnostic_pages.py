@@ -177,7 +177,7 @@ def _invisible(root: Path) -> None:
 
 
 def _unreadable(root: Path) -> None:
-    (root / "gone.mesh").symlink_to(root / "nowhere")
+    (root / "gone.mesh").symlink_to(root / "gone.mesh")
 
 
 def _merge(root: Path) -> None:

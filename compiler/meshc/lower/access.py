@@ -129,6 +129,11 @@ def _kinds(condition: ast.Condition | None) -> Iterator[str]:
 
 
 def _check_protocols(context: Context, target: Target, node: ast.Rule, *, needs_http: bool, needs_sni: bool) -> None:
+    if needs_http and needs_sni and node.condition is not None:
+        message = "no port has both requests and a server name, so this rule would count nowhere"
+        advice = "write two rules: one for requests, and one with `sni` for tls ports"
+        context.report.add("protocol-mismatch", node.condition.span, message, advice=advice)
+        return
     ports = target.named_ports()
     if not ports:
         return
