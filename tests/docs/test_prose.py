@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from meshc.cli import main
 from meshc.cli.completion import command_options
 from meshc.diagnostics import RULES, Severity
 from meshc.frontend import Analysis, analyze, environments
 from meshc.load import load
-from meshc.source import SourceFile
 from meshc.parse import parse
 from meshc.resolve import Module
+from meshc.source import SourceFile
 from meshc.yaml_printer import print_documents
 from meshc_envoy import TARGET
 from meshc_harness.compare import TODAY, analyze_text
@@ -102,9 +103,25 @@ def blocks(page: Path) -> tuple[Block, ...]:
 MESH_BLOCKS = [block for page in EXAMPLES for block in blocks(page) if block.language == "mesh"]
 
 
+def program_text(block: Block) -> str:
+    """A block after its preambles."""
+    return "".join(PREAMBLES[name] for name in block.marked("with")) + block.text
+
+
+def write_program(block: Block, folder: Path) -> Path:
+    """Write a block, and the files of its page beside it; the path of its program."""
+    program = folder / "policy.mesh"
+    program.write_text(program_text(block), encoding="utf-8")
+    for other in blocks(block.page):
+        for path in other.marked("file"):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(other.text, encoding="utf-8")
+    return program
+
+
 def analyses(block: Block, folder: Path) -> Iterator[Analysis]:
     """What a block means on its own and in each of its environments."""
-    text = "".join(PREAMBLES[name] for name in block.marked("with")) + block.text
+    text = program_text(block)
     if not re.search(r'^(?:import|inventory) "', text, re.MULTILINE):
         yield analyze_text(text)
         parsed = parse(SourceFile("policy.mesh", text))
@@ -112,12 +129,7 @@ def analyses(block: Block, folder: Path) -> Iterator[Analysis]:
         for name in environments(modules):
             yield analyze(modules, (), {}, environment=name, today=TODAY, earlier=parsed.diagnostics)
         return
-    (folder / "policy.mesh").write_text(text, encoding="utf-8")
-    for other in blocks(block.page):
-        for path in other.marked("file"):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(other.text, encoding="utf-8")
-    loaded = load(folder / "policy.mesh")
+    loaded = load(write_program(block, folder))
     for environment in (None, *environments(loaded.modules)):
         yield analyze(
             loaded.modules,
@@ -145,6 +157,14 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     local = [target for target in targets if target and "://" not in target]
     missing = [target for target in local if not (page.parent / target).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in MESH_BLOCKS if 'test "' in block.text], ids=lambda block: block.shown
+)
+def test_the_tests_in_examples_pass(block: Block, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["test", str(write_program(block, tmp_path))])
+    assert status == 0, capsys.readouterr()
 
 
 def test_the_marks_of_blocks_are_known() -> None:

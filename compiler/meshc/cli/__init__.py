@@ -38,18 +38,29 @@ def _guarded(arguments: Arguments) -> int:
         return USAGE
     except (KeyboardInterrupt, BrokenPipeError):
         raise
-    except OSError as error:
-        if os.environ.get("MESHC_DEBUG"):
-            raise
-        # What the system refuses is not our mistake: a name that is too long, a disk that is full, a file that is gone.
-        console.complain(f"cannot use `{error.filename}`: {reason(error)}" if error.filename else reason(error))
-        return USAGE
     except (InternalError, Exception) as error:
         if os.environ.get("MESHC_DEBUG"):
             raise
+        problem = _problem_of_environment(error)
+        if problem:
+            console.complain(problem)
+            return USAGE
         console.complain_internal(error)
         return INTERNAL
     return status
+
+
+def _problem_of_environment(error: Exception) -> str:
+    """What is wrong with the environment, if that is what stopped us: no mistake of ours, and none of the program."""
+    match error:
+        case ModuleNotFoundError(name=str(name)) if not name.startswith("meshc"):
+            return f"`{name}`, which meshc needs, is not installed; `pip install meshc` brings it"
+        case OSError(filename=str(name)):
+            return f"cannot use `{name}`: {reason(error)}"  # too long a name, a full disk, a file that is gone
+        case OSError():
+            return reason(error)
+        case _:
+            return ""
 
 
 def _run(arguments: Arguments, console: Console) -> int:

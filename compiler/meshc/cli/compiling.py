@@ -1,6 +1,7 @@
 """`meshc compile`: the configuration of the targets, written as a whole or not at all."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from meshc.cli.project import (
 )
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.frontend import environments
-from meshc.output import Drift, ManifestInfo, OutputError, OutputFile, compare_output, write_output
+from meshc.output import MANIFEST, Drift, ManifestInfo, OutputError, OutputFile, compare_output, write_output
 from meshc.target import Document
 from meshc.targets import TargetError, find_target
 from meshc.yaml_printer import print_documents
@@ -56,8 +57,9 @@ def run(arguments: Arguments, console: Console) -> int:
     show(project, merged, console)
     if any(one.severity is Severity.ERROR for one in merged):
         return 1
+    dropped = _dropped_environments(project, directory) if arguments.environment == "all" else ()
     try:
-        return _compare(compiled, console) if arguments.check else _write(compiled, console)
+        return _compare(compiled, dropped, console) if arguments.check else _write(compiled, dropped, console)
     except OutputError as error:
         raise UsageError(str(error)) from error
 
@@ -116,17 +118,38 @@ def _digest(project: Project) -> str:
     return digest.hexdigest()
 
 
-def _write(compiled: list[_Compiled], console: Console) -> int:
+def _dropped_environments(project: Project, directory: Path) -> tuple[Path, ...]:
+    """The folders of environments that were compiled here once, and that the program no longer has."""
+    known = environments(project.loaded.modules)
+    folders = (manifest.parent for manifest in sorted(directory.glob(f"*/{MANIFEST}")))
+    return tuple(one for one in folders if one.name not in known and _environment_of(one / MANIFEST) == one.name)
+
+
+def _environment_of(manifest: Path) -> str | None:
+    try:
+        content = json.loads(manifest.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    name = content.get("environment") if isinstance(content, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _write(compiled: list[_Compiled], dropped: tuple[Path, ...], console: Console) -> int:
     for one in compiled:
         written = write_output(one.directory, one.files, one.info)
         removed = f", {len(written.removed)} removed" if written.removed else ""
         changed = len(written.changed)
         console.say(f"{one.directory}: {len(one.files)} files, {changed} changed{removed}")
+    for folder in dropped:
+        # Its files may be what still runs somewhere, so removing them is the user's to decide.
+        console.complain(f"`{folder}` is left from an environment that the program no longer has; remove it")
     return 0
 
 
-def _compare(compiled: list[_Compiled], console: Console) -> int:
-    drifted = False
+def _compare(compiled: list[_Compiled], dropped: tuple[Path, ...], console: Console) -> int:
+    drifted = bool(dropped)
+    for folder in dropped:
+        console.print(f"stale: {folder}")
     for one in compiled:
         drift = compare_output(one.directory, one.files, one.info)
         drifted = drifted or drift.has_any

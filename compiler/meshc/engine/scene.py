@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import ip_address
 from pathlib import Path
@@ -130,8 +130,11 @@ class Scene:
         host = (
             external_host(owner.hosts) if isinstance(owner, ir.External) else default_host(owner.namespace, owner.name)
         )
-        message = to_message(request, port, host, self._placed.issuer)
         is_inbound = errand.way is Way.DIRECT and isinstance(owner, ir.Workload)
+        if not is_inbound:
+            # The caller's sidecar chooses among a service's ports by the one in the Host.
+            request = replace(request, host=_with_port(request.host or host, port.number))
+        message = to_message(request, port, host, self._placed.issuer)
         peer = self._server(request, port) if is_inbound else self._sidecar(request, owner, port)
         if peer is None:
             return Observation(allowed=False)
@@ -180,6 +183,10 @@ class Scene:
             own_name = external_host(owner.hosts) if isinstance(owner, ir.External) else None
             security = Tls(trust=self._placed.bundle, server_name=request.sni or own_name)
         return None if number is None else Peer(address=address, port=number, security=security)
+
+
+def _with_port(host: str, port: int) -> str:
+    return host if ":" in host else f"{host}:{port}"
 
 
 def _checked(emission: PlacedEmission) -> PlacedEmission:

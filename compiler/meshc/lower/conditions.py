@@ -231,8 +231,8 @@ def _lower_address(context: Context, test: ast.Test, operator: str) -> ir.Condit
     if operator == "present":
         return ir.ALWAYS
     if operator not in {"==", "in"}:
-        advice = "write `in (10.0.0.0/8)`"
-        context.report.add("type-mismatch", test.span, f"an address cannot be tested with `{operator}`", advice=advice)
+        message = f"an address cannot be tested with `{operator.replace('-', ' ')}`"
+        context.report.add("type-mismatch", test.span, message, advice="write `in (10.0.0.0/8)`")
         return ir.ALWAYS
     blocks = values.blocks(context, test.operands, "an address")
     address = ir.AddressOf.CLIENT if is_remote else ir.AddressOf.PEER

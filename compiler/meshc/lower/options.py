@@ -19,6 +19,7 @@ class Options:
         self._block = block
         self._known = known
         self._options: dict[str, ast.Option] = {}
+        self._is_empty = not options
         for option in options:
             self._accept(option)
 
@@ -85,7 +86,7 @@ class Options:
         return option is not None
 
     def require_some(self, span: Span) -> None:
-        """Report a block that sets nothing."""
-        if not self._options:
+        """Report a block that sets nothing; one with a misspelled option meant to set something."""
+        if self._is_empty:
             advice = f"it knows {either(self._known)}"
             self._context.report.add("missing-setting", span, f"this `{self._block}` sets nothing", advice=advice)

@@ -5,9 +5,10 @@ enforcement.
 """
 
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from meshc import ir
+from meshc_envoy.text_matchers import quote
 
 
 def is_meant(principals: ir.Principals, identity: str | None) -> bool:
@@ -50,6 +51,9 @@ def _may_pass(identity: str | None, stage: ir.Stage) -> bool:
     return bool(mine)
 
 
+_PORT: Final = "(?::[0-9]+)?"
+
+
 def stages_for(identity: str, stages: tuple[ir.Stage, ...]) -> tuple[ir.Stage, ...]:
     """The stages as they concern one caller: its own rules, freed of sources, which are then decided."""
     return tuple(replace(stage, rules=tuple(_own_rules(identity, stage))) for stage in stages)
@@ -57,4 +61,30 @@ def stages_for(identity: str, stages: tuple[ir.Stage, ...]) -> tuple[ir.Stage, .
 
 def _own_rules(identity: str, stage: ir.Stage) -> list[ir.Rule]:
     anyone = ir.Principals(include=(ir.AnyPeer(),))
-    return [replace(rule, principals=anyone) for rule in stage.rules if is_meant(rule.principals, identity)]
+    return [
+        replace(rule, principals=anyone, condition=_with_ports(rule.condition))
+        for rule in stage.rules
+        if is_meant(rule.principals, identity)
+    ]
+
+
+def _with_ports(condition: ir.Condition) -> ir.Condition:
+    """The same condition for an authority that may carry a port, which outbound listeners need to choose by.
+
+    Inbound, Envoy strips it; outbound, a deny of a host would be evaded with `host:443`.
+    """
+    match condition:
+        case ir.AllOf(parts):
+            return ir.AllOf(tuple(_with_ports(part) for part in parts))
+        case ir.AnyOf(parts):
+            return ir.AnyOf(tuple(_with_ports(part) for part in parts))
+        case ir.Not(inner):
+            return ir.Not(_with_ports(inner))
+        case ir.HostIs(ir.Equals(value)):
+            return ir.HostIs(ir.Matches(quote(value) + _PORT))
+        case ir.HostIs(ir.EndsWith(value)):
+            return ir.HostIs(ir.Matches(rf"\C*{quote(value)}{_PORT}"))
+        case ir.HostIs(ir.Matches(pattern)):
+            return ir.HostIs(ir.Matches(f"(?:{pattern}){_PORT}"))
+        case _:
+            return condition

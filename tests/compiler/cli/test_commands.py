@@ -340,5 +340,7 @@ def test_ctrl_c_and_a_closed_pipe_end_quietly(project: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert (process.returncode, err) == (130, b"")
-    piped = subprocess.run("meshc docs | head -1", shell=True, cwd=project, capture_output=True, check=True)
+    piped = subprocess.run(
+        f"{sys.executable} -m meshc docs | head -1", shell=True, cwd=project, capture_output=True, check=True
+    )
     assert piped.stderr == b""

@@ -29,6 +29,22 @@ def test_all_environments_are_those_of_the_configuration(project: Path, meshc: M
     assert [one.name for one in (project / "deploy").iterdir()] == ["prod"]
 
 
+def test_what_a_dropped_environment_has_left(project: Path, meshc: Meshc) -> None:
+    environments = project / "policies" / "env.mesh"
+    environments.write_text(ENVIRONMENTS, encoding="utf-8")
+    assert meshc("compile", "--env", "all").status == 0
+    assert meshc("compile", "--env", "all", "--check").status == 0
+    environments.write_text("environment prod { }\n", encoding="utf-8")
+    (project / "deploy" / "mine").mkdir()
+    (project / "deploy" / "mine" / "manifest.json").write_text("[" * 100_000, encoding="utf-8")
+    drift = meshc("compile", "--env", "all", "--check")
+    assert (drift.status, drift.out.splitlines()[0]) == (1, f"stale: {project / 'deploy' / 'staging'}")
+    ran = meshc("compile", "--env", "all")
+    assert ran.status == 0
+    assert "/deploy/staging` is left from an environment that the program no longer has; remove it" in ran.err
+    assert (project / "deploy" / "staging" / "envoy" / "shop" / "cart.yaml").is_file()
+
+
 def test_an_environment_that_the_program_has_not(project: Path, meshc: Meshc) -> None:
     (project / "policies" / "env.mesh").write_text(ENVIRONMENTS, encoding="utf-8")
     configure(project, "environments: [prod, stagin]\n")
@@ -115,6 +131,21 @@ def test_names_that_the_system_refuses(project: Path, meshc: Meshc, command: str
     assert ran.status == 2
     assert "file name too long" in ran.err
     assert "mistake in meshc" not in ran.err
+
+
+@pytest.mark.parametrize(("module", "status"), [("re2", 2), ("meshc.nothing", 3)])
+def test_a_module_that_is_not_there(
+    project: Path, meshc: Meshc, monkeypatch: pytest.MonkeyPatch, module: str, status: int
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.delenv("MESHC_DEBUG", raising=False)
+    monkeypatch.setattr("meshc.cli.project.analyze", broken)
+    ran = meshc("check")
+    assert ran.status == status
+    assert ("`re2`, which meshc needs, is not installed" in ran.err) == (status == 2)
+    assert "Traceback" not in ran.err
 
 
 def test_explain_without_a_request(project: Path, meshc: Meshc) -> None:
