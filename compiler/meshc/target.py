@@ -32,13 +32,15 @@ class Support:
 
     `note` says what differs (APPROXIMATE), what is refused in addition (STRICTER), or why it cannot be said (IMPOSSIBLE);
     `instead` what to write in its place. `may_omit` marks a feature that `unsupported: warn` may leave out: never one
-    that access depends on.
+    that access depends on. `is_quiet` marks a STRICTER row that concerns only requests which HTTP forbids anyway: it is in
+    the table, and not worth a warning on every compile.
     """
 
     exactness: Exactness
     note: str = ""
     instead: str = ""
     may_omit: bool = False
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ class PlacedEmission:
 
 
 TargetOptions = Mapping[str, str]
-"""A target's own section of `meshc.yaml`: names and values, checked by those who read it."""
+"""A target's own section of `meshc.yaml`, and `unsupported`: names and values, checked by those who read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

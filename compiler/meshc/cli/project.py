@@ -28,9 +28,10 @@ class Project:
 
 def target_options(config: Config, target: str) -> Mapping[str, str]:
     """What `meshc.yaml` says to a target."""
+    options: dict[str, str] = {"unsupported": config.unsupported}
     if target == "envoy":
-        return {"certificates": config.envoy.certificates, "tls-directory": config.envoy.tls_directory}
-    return {}
+        options |= {"certificates": config.envoy.certificates, "tls-directory": config.envoy.tls_directory}
+    return options
 
 
 class ProjectInvalidError(Exception):

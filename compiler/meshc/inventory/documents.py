@@ -83,7 +83,7 @@ def template_diagnostic(span: Span) -> Diagnostic:
 
 def _cut(text: str) -> Iterator[tuple[int, int]]:
     """The ranges between the `---` lines, each without its marker, and without byte order mark and directives."""
-    start = 1 if text.startswith("\ufeff") else 0
+    start = len(text) - len(text.lstrip("\ufeff"))
     for separator in _SEPARATOR.finditer(text):
         if not _DIRECTIVES.match(text, start, separator.start()):
             yield start, separator.start()

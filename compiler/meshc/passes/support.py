@@ -39,6 +39,8 @@ def _finding(feature: Feature, span: Span, target: str, support: Support, *, omi
     match support.exactness:
         case Exactness.EXACT:
             return None
+        case Exactness.STRICTER if support.is_quiet:
+            return None
         case Exactness.IMPOSSIBLE if omit and support.may_omit:
             message = f"`{feature.value}` is left out on {target}: {support.note}"
             return diagnose("target-differs", span, message, advice=support.instead)

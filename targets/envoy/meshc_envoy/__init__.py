@@ -23,7 +23,7 @@ from meshc_envoy.support import SUPPORT
 
 
 def _emit(mesh: Mesh, options: TargetOptions) -> Emission:
-    """Emit with the options of `meshc.yaml`: `certificates` (`files` or `sds`) and `tls-directory`."""
+    """Emit with the options of `meshc.yaml`: `certificates` (`files` or `sds`), `tls-directory`, `unsupported`."""
     defaults = EmitOptions()
     return emit(
         mesh,
@@ -31,6 +31,7 @@ def _emit(mesh: Mesh, options: TargetOptions) -> Emission:
             certificates=Certificates(options.get("certificates", defaults.certificates.value)),
             tls_directory=PurePosixPath(options.get("tls-directory", defaults.tls_directory)),
         ),
+        omit=options.get("unsupported") == "warn",
     )
 
 

@@ -18,9 +18,12 @@ from meshc_envoy.support import SUPPORT
 _DEFAULTS = EmitOptions()
 
 
-def emit(mesh: ir.Mesh, options: EmitOptions = _DEFAULTS) -> Emission:
-    """The bootstraps of all workloads, sorted by path. Raises InternalError if a bootstrap breaks Envoy's silent rules."""
-    diagnostics = (*(d for d in check_support(mesh, "envoy", SUPPORT) if has_errors((d,))), *check_limits(mesh))
+def emit(mesh: ir.Mesh, options: EmitOptions = _DEFAULTS, *, omit: bool = False) -> Emission:
+    """The bootstraps of all workloads, sorted by path; `omit` leaves out what the table marks as safe to leave out.
+
+    Raises InternalError if a bootstrap breaks Envoy's silent rules.
+    """
+    diagnostics = (*check_support(mesh, "envoy", SUPPORT, omit=omit), *check_limits(mesh))
     if has_errors(diagnostics):
         return Emission(documents=(), diagnostics=diagnostics)
     directory = Directory.of(mesh)

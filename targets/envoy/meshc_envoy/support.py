@@ -11,8 +11,8 @@ def _exact(note: str = "") -> Support:
     return Support(exactness=Exactness.EXACT, note=note)
 
 
-def _stricter(note: str) -> Support:
-    return Support(exactness=Exactness.STRICTER, note=note)
+def _stricter(note: str, *, is_quiet: bool = False) -> Support:
+    return Support(exactness=Exactness.STRICTER, note=note, is_quiet=is_quiet)
 
 
 def _impossible(note: str, instead: str = "") -> Support:
@@ -67,7 +67,8 @@ _ACCESS: Final[Mapping[Feature, Support]] = {
     Feature.HEADER_ENDS_WITH: _exact(),
     Feature.HEADER_MATCHES: _stricter(
         "a value that a regular expression reads and that has blanks at an end, which only HTTP/2 can send and RFC 9113 "
-        "forbids, is refused with 400"
+        "forbids, is refused with 400",
+        is_quiet=True,
     ),
     Feature.HEADER_PRESENT: _exact(),
     Feature.QUERY_EQUALS: _exact(),
