@@ -9,7 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("compiler/meshc", "grammar/meshc_grammar", "targets/envoy/meshc_envoy")
-DATA = {"policies/std": "meshc/std", "docs/diagnostics": "meshc/pages/diagnostics", "docs/language": "meshc/pages/language"}
+DATA = {
+    "policies/std": "meshc/std",
+    "docs/diagnostics": "meshc/pages/diagnostics",
+    "docs/language": "meshc/pages/language",
+}
 
 
 def files(directory: Path) -> set[str]:
