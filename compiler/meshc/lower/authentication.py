@@ -20,37 +20,39 @@ MTLS_MODES: Mapping[str, MtlsMode] = {mode.value: mode for mode in MtlsMode}
 
 @dataclass(slots=True)
 class Authentication:
-    """What all `authenticate` blocks, and `mtls` in meshes and namespaces, say together."""
+    """What all `authenticate` blocks, and `mtls` in meshes and namespaces, say together, by how their scope is shown."""
 
     report: Report
-    modes: dict[str, tuple[Target, Layered[MtlsMode]]] = field(default_factory=dict)
-    jwts: dict[str, tuple[Target, Layered[ir.Jwt]]] = field(default_factory=dict)
+    modes: dict[str, Layered[MtlsMode]] = field(default_factory=dict)
+    jwts: dict[str, Layered[ir.Jwt]] = field(default_factory=dict)
 
     def set_mode(self, target: Target, mode: MtlsMode, layer: int, span: Span) -> None:
         """Give a scope its mTLS mode."""
-        _, layered = self.modes.setdefault(target.shown, (target, Layered(self.report)))
-        layered.give("mtls", mode, layer, span)
+        self.modes.setdefault(target.shown, Layered(self.report)).give("mtls", mode, layer, span)
 
     def add_jwt(self, target: Target, jwt: ir.Jwt, layer: int) -> None:
         """Give a scope an issuer."""
-        _, layered = self.jwts.setdefault(target.shown, (target, Layered(self.report)))
-        layered.give(f"jwt {jwt.name}", jwt, layer, jwt.span)
+        self.jwts.setdefault(target.shown, Layered(self.report)).give(f"jwt {jwt.name}", jwt, layer, jwt.span)
 
     def mode(self, service: ServiceInfo, port: PortInfo) -> Given[MtlsMode] | None:
         """The mode that the nearest scope gives a port; None where none says."""
-        mine = [(target.nearness, layered) for target, layered in self.modes.values() if target.covers(service, port)]
-        if not mine:
-            return None
-        _, nearest = max(mine, key=lambda pair: pair[0])
-        return nearest.given.get("mtls")
+        for shown in reversed(_scopes_of(service, port)):
+            if shown in self.modes:
+                return self.modes[shown].given.get("mtls")
+        return None
 
     def issuers(self, service: ServiceInfo, port: PortInfo) -> tuple[ir.Jwt, ...]:
         """The issuers of a port, by name; a nearer scope's issuer replaces one of the same name."""
-        mine = [(target.nearness, layered) for target, layered in self.jwts.values() if target.covers(service, port)]
         found: dict[str, ir.Jwt] = {}
-        for _, layered in sorted(mine, key=lambda pair: pair[0]):
-            found.update({name: given.value for name, given in layered.given.items()})
+        for shown in _scopes_of(service, port):
+            if shown in self.jwts:
+                found.update({name: given.value for name, given in self.jwts[shown].given.items()})
         return tuple(found[name] for name in sorted(found))
+
+
+def _scopes_of(service: ServiceInfo, port: PortInfo) -> tuple[str, ...]:
+    """How the scopes that contain a port are shown, the widest first."""
+    return "mesh", f"namespace {service.key[0]}", service.shown, f"{service.shown}:{port.number}"
 
 
 def lower_authenticate(

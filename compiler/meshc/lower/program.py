@@ -15,7 +15,7 @@ from meshc.lower.layers import Given, Layered
 from meshc.lower.limits import ScopedLimit, limits_of, lower_rate_limit
 from meshc.lower.mesh import MeshSettings, lower_mesh
 from meshc.lower.requests import TestSuite, lower_tests
-from meshc.lower.scopes import Nearness, Target
+from meshc.lower.scopes import ByScope, Nearness, Target
 from meshc.lower.services import ACCESS_DEFAULTS, PortInfo, ServiceInfo, merge_service
 from meshc.lower.telemetry import ScopedTelemetry, lower_telemetry, telemetry_of
 from meshc.lower.traffic import ScopedTraffic, lower_port_traffic, lower_traffic_scope
@@ -55,6 +55,16 @@ def lower(symbols: Symbols, *, today: date) -> Lowered:
         context=context,
         diagnostics=tuple(context.report.found),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scoped:
+    """What the blocks of the program say, found by service."""
+
+    rules: ByScope[ScopedRule]
+    limits: ByScope[ScopedLimit]
+    traffic: ByScope[ScopedTraffic]
+    telemetry: ByScope[ScopedTelemetry]
 
 
 class _ProgramLowering:
@@ -133,6 +143,12 @@ class _ProgramLowering:
     def mesh(self) -> ir.Mesh:
         """Put everything together, port by port."""
         services = self.world.services.values()
+        self.scoped = _Scoped(
+            rules=ByScope(self.rules),
+            limits=ByScope(self.limits),
+            traffic=ByScope(self.traffic),
+            telemetry=ByScope(self.telemetry),
+        )
         return ir.Mesh(
             name=self.settings.name,
             trust_domains=self.settings.trust_domains,
@@ -156,7 +172,7 @@ class _ProgramLowering:
             dns_name=service.dns_name,
             probes=service.probes,
             ports=tuple(self._port(service, port) for port in service.ports),
-            telemetry=telemetry_of(self.context, self.telemetry, service),
+            telemetry=telemetry_of(self.context, self.scoped.telemetry.of(service), service),
             doc=service.doc,
             span=service.span,
         )
@@ -172,7 +188,7 @@ class _ProgramLowering:
         )
 
     def _port(self, service: ServiceInfo, port: PortInfo) -> ir.PortPolicy:
-        traffic = lower_port_traffic(self.context, self.world, self.traffic, service, port)
+        traffic = lower_port_traffic(self.context, self.world, self.scoped.traffic.of(service), service, port)
         mode = self.authentication.mode(service, port)
         default = nearest_default(service, self.defaults, self.settings.default_access)
         return ir.PortPolicy(
@@ -181,9 +197,9 @@ class _ProgramLowering:
             target=port.target,
             name=port.name,
             mtls=MtlsMode.OFF if service.is_external else (mode.value if mode else MtlsMode.STRICT),
-            access=stages(self.rules, service, port, default),
+            access=stages(self.scoped.rules.of(service), service, port, default),
             jwts=self.authentication.issuers(service, port) if port.protocol.is_http else (),
-            limits=limits_of(self.limits, service, port),
+            limits=limits_of(self.scoped.limits.of(service), service, port),
             routes=traffic.routes,
             settings=traffic.settings,
             span=port.span if port.span is not BUILTIN else service.span,

@@ -1,12 +1,15 @@
 """Scopes: which ports a block speaks of, and how near it is to them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Generic, Protocol, TypeVar
 
 from meshc import ast
 from meshc.lower.context import Context
 from meshc.lower.services import PortInfo, ServiceInfo
 from meshc.lower.world import World
+from meshc.resolve import Key
 from meshc.source import Span
 
 
@@ -45,6 +48,40 @@ class Target:
         if self.service is None:
             return ()
         return (self.port,) if self.port is not None else self.service.ports
+
+
+class HasTarget(Protocol):
+    """Anything that is said of a scope."""
+
+    @property
+    def target(self) -> Target:
+        """The scope."""
+        ...
+
+
+Scoped = TypeVar("Scoped", bound=HasTarget)
+
+
+class ByScope(Generic[Scoped]):
+    """What is said of scopes, found by service, so that a thousand services do not each look at everything."""
+
+    def __init__(self, items: Iterable[Scoped]) -> None:
+        self._mesh: list[Scoped] = []
+        self._namespaces: dict[str | None, list[Scoped]] = {}
+        self._services: dict[Key, list[Scoped]] = {}
+        for item in items:
+            target = item.target
+            if target.service is not None:
+                self._services.setdefault(target.service.key, []).append(item)
+            elif target.nearness is Nearness.NAMESPACE:
+                self._namespaces.setdefault(target.namespace, []).append(item)
+            else:
+                self._mesh.append(item)
+
+    def of(self, service: ServiceInfo) -> list[Scoped]:
+        """All that some port of the service is in the scope of, the widest scopes first."""
+        near = self._namespaces.get(service.key[0], []), self._services.get(service.key, [])
+        return [*self._mesh, *near[0], *near[1]]
 
 
 def lower_scope(context: Context, world: World, scope: ast.Scope) -> Target | None:

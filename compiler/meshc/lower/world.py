@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from meshc import ast
 from meshc.lower.context import Context, either
@@ -10,7 +11,7 @@ from meshc.resolve import Key
 from meshc.source import Span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class World:
     """All services and externals of the program by namespace and name, and the mesh's own trust domain."""
 
@@ -23,7 +24,15 @@ class World:
 
     def sharing(self, identity: str) -> list[ServiceInfo]:
         """Every service of the mesh with this identity."""
-        return [one for one in self.services.values() if not one.is_external and self.identity(one) == identity]
+        return self._by_identity.get(identity, [])
+
+    @cached_property
+    def _by_identity(self) -> Mapping[str, list[ServiceInfo]]:
+        found: dict[str, list[ServiceInfo]] = {}
+        for service in self.services.values():
+            if not service.is_external:
+                found.setdefault(self.identity(service), []).append(service)
+        return found
 
     def find(self, context: Context, ref: ast.Ref, noun: str = "service") -> ServiceInfo | None:
         """The service or external that a reference names, its port and version aside; None after a report."""
