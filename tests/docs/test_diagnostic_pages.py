@@ -214,7 +214,7 @@ def test_what_a_page_cannot_hold_is_reported(name: str, tmp_path: Path) -> None:
 
 
 def test_a_layout_that_changes_the_meaning_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formatting, "lay_out", lambda path, *_: "namespace other\n")
+    monkeypatch.setattr(formatting, "lay_out", lambda *_: "namespace other\n")
     formatted = format_source(SourceFile("main.mesh", "namespace shop\n"))
     assert formatted.text is None
     assert [(one.name, one.span.line) for one in formatted.diagnostics] == [("format-unsafe", 1)]

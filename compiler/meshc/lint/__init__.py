@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator
 
 from meshc.diagnostics import Diagnostic
 from meshc.lint.access import claims_without_jwt, evadable_identity_deny, evadable_path_deny, excluding_allow
+from meshc.lint.cover import covered_rule
 from meshc.lint.reach import powerless_source, unreachable_service
+from meshc.lint.routes import ambiguous_route
 from meshc.lint.secrets import secret_literal
 from meshc.lower.program import Lowered
 
 LINTS: tuple[Callable[[Lowered], Iterator[Diagnostic]], ...] = (
     claims_without_jwt,
+    ambiguous_route,
     evadable_identity_deny,
     evadable_path_deny,
     excluding_allow,
+    covered_rule,
     powerless_source,
     unreachable_service,
     secret_literal,

@@ -11,18 +11,42 @@ from meshc.source import Span
 
 
 def claims_without_jwt(lowered: Lowered) -> Iterator[Diagnostic]:
-    """Rules and limits that read claims on ports where no token is ever verified."""
+    """Rules, limits, access logs and faults that read claims where no token is ever verified."""
     for rule in lowered.rules:
-        if not any(isinstance(atom, ir.ClaimIs) for atom in atoms(rule.rule.condition)):
-            continue
-        ports = [port for _, port in _ports(lowered, rule)]
-        if not any(port.jwts for port in ports):
+        if _reads_claims(rule.rule.condition) and not any(port.jwts for _, port in _ports(lowered, rule)):
             yield _claims(rule.rule.span, "this rule")
+    verified: dict[tuple[Span, str], bool] = {}
     for workload in lowered.mesh.workloads:
         for port in workload.ports:
             for limit in port.limits:
-                if not port.jwts and any(isinstance(atom, ir.ClaimIs) for atom in atoms(limit.condition)):
-                    yield _claims(limit.span, "this limit")
+                if _reads_claims(limit.condition):
+                    place = (limit.span, "this limit")
+                    verified[place] = verified.get(place, False) or bool(port.jwts)
+        for log in workload.telemetry.access_logs:
+            if _reads_claims(log.condition):
+                place = (log.span, "this access log")
+                verified[place] = verified.get(place, False) or any(port.jwts for port in workload.ports)
+    yield from (_claims(span, what) for (span, what), is_verified in verified.items() if not is_verified)
+    yield from _faults(lowered)
+
+
+def _faults(lowered: Lowered) -> Iterator[Diagnostic]:
+    """Faults that read claims: they strike in the caller's proxy, which verifies no token."""
+    owners: tuple[ir.Workload | ir.External, ...] = (*lowered.mesh.workloads, *lowered.mesh.externals)
+    for settings in (route.settings for owner in owners for port in owner.ports for route in port.routes):
+        faults: tuple[ir.FaultDelay | ir.FaultAbort, ...] = (*settings.delays, *settings.aborts)
+        for fault in faults:
+            if _reads_claims(fault.condition):
+                yield diagnose(
+                    "claims-without-jwt",
+                    fault.span,
+                    "this fault reads claims, and the callers' proxies, where it strikes, verify no token",
+                    advice="test a header instead",
+                )
+
+
+def _reads_claims(condition: ir.Condition) -> bool:
+    return any(isinstance(atom, ir.ClaimIs) for atom in atoms(condition))
 
 
 def _claims(span: Span, what: str) -> Diagnostic:
@@ -85,15 +109,15 @@ def excluding_allow(lowered: Lowered) -> Iterator[Diagnostic]:
             )
 
 
-def _demands(condition: ir.Condition) -> bool:
-    """Whether a condition asks for something to be present."""
+def _demands(condition: ir.Condition, *, negated: bool = False) -> bool:
+    """Whether a condition asks for something to be present; what is negated twice is asked for."""
     match condition:
-        case ir.Not():
-            return False
+        case ir.Not(condition=inner):
+            return _demands(inner, negated=not negated)
         case ir.AllOf(conditions=parts) | ir.AnyOf(conditions=parts):
-            return any(_demands(part) for part in parts)
+            return any(_demands(part, negated=negated) for part in parts)
         case _:
-            return True
+            return not negated
 
 
 def atoms(condition: ir.Condition) -> Iterator[ir.Atom]:

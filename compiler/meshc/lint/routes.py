@@ -4,8 +4,9 @@ A pair is reported with a request that both match. It is built from the literals
 no pair is reported in error; of two different regular expressions for paths, some pairs are not found.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations, zip_longest
 
 import re2
 
@@ -19,6 +20,7 @@ from meshc.semantics.facts import Facts
 from meshc.semantics.routing import compile_route
 
 _LONGEST_SAMPLE = 64
+_ANY_HOST = "example"
 
 
 def ambiguous_route(lowered: Lowered) -> Iterator[Diagnostic]:
@@ -95,9 +97,10 @@ def _shared_paths(first: ir.PathPattern, second: ir.PathPattern) -> tuple[str, .
     """Paths that both patterns may match; patterns of one rank are of one kind."""
     match first, second:
         case ir.TemplatePath(segments=left), ir.TemplatePath(segments=right):
-            longer, shorter = (left, right) if len(left) >= len(right) else (right, left)
-            filled = [*shorter, *(None for _ in longer[len(shorter) :])]
-            return ("/" + "/".join(one or other or "x" for one, other in zip(longer, filled, strict=True)),)
+            pairs = list(zip_longest(left, right))
+            if any(None not in {one, other} and one != other for one, other in pairs):
+                return ()
+            return ("/" + "/".join(one or other or "x" for one, other in pairs),)
         case ir.ExactPath(path=path), _:
             return (path,)
         case ir.RegexPath(pattern=left), ir.RegexPath(pattern=right):
@@ -108,8 +111,9 @@ def _shared_paths(first: ir.PathPattern, second: ir.PathPattern) -> tuple[str, .
 
 def _samples(pattern: str) -> tuple[str, ...]:
     """Texts that a regular expression may match: the first and the last in the order of their letters."""
-    low, high = re2.compile(pattern).possiblematchrange(_LONGEST_SAMPLE)
-    return tuple(text for text in (low, high) if isinstance(text, str) and text.isprintable())
+    low, high = re2.compile(pattern.encode()).possiblematchrange(_LONGEST_SAMPLE)
+    texts = (bound.decode("ascii", "replace") for bound in (low, high))
+    return tuple(text for text in texts if text.isascii() and text.isprintable())
 
 
 def _shared_callers(first: ir.Principals | None, second: ir.Principals | None) -> tuple[str | None, ...]:
@@ -131,7 +135,7 @@ def _with_tests(facts: Facts, parts: Sequence[ir.Condition]) -> Facts | None:
         groups.setdefault((type(subject), name), []).append(part)
     headers: dict[str, tuple[str, ...]] = {}
     query: dict[str, str] = {}
-    host: str | None = "example"
+    host: str | None = _ANY_HOST
     for (kind, name), tests in groups.items():
         values = _header_values(name, tests) if kind is ir.HeaderIs else _one_value(kind, name, tests)
         if values is None:
@@ -142,17 +146,71 @@ def _with_tests(facts: Facts, parts: Sequence[ir.Condition]) -> Facts | None:
             query |= {name: values[0]} if values else {}
         else:
             host = values[0] if values else None
-    return _judged(facts, headers=headers, query=query, host=host)
+    return replace(facts, headers=headers, query=query, host=host)
 
 
-def _judged(facts: Facts, *, headers: Mapping[str, tuple[str, ...]], query: Mapping[str, str], host: str | None) -> Facts:
-    return Facts(
-        identity=facts.identity,
-        peer=None,
-        client=None,
-        method=facts.method,
-        path=facts.path,
-        headers=headers,
-        query=query,
-        host=host,
+def _header_values(name: str, tests: Sequence[ir.Condition]) -> tuple[str, ...] | None:
+    """A value for each test that asks for one, all of them together passing every test; a header may be sent several times."""
+    values: dict[str, None] = {}
+    for test in tests:
+        if not isinstance(test, ir.Not):
+            asked = (test, *(one for one in tests if isinstance(one, ir.Not)))
+            found = next((text for text in _candidates(tests) if _holds(ir.HeaderIs, name, text, asked)), None)
+            if found is None:
+                return None
+            values[found] = None
+    return tuple(values)
+
+
+def _one_value(kind: type[ir.Atom], name: str, tests: Sequence[ir.Condition]) -> tuple[str, ...] | None:
+    """The one value of a parameter or of the host that passes every test; empty if none at all passes them too."""
+    if kind is ir.QueryIs and all(isinstance(test, ir.Not) for test in tests):
+        return ()
+    return next(((text,) for text in _candidates(tests) if _holds(kind, name, text, tests)), None)
+
+
+def _holds(kind: type[ir.Atom], name: str, text: str, tests: Sequence[ir.Condition]) -> bool:
+    nobody = Facts(identity=None, peer=None, client=None)
+    facts = (
+        replace(nobody, headers={name: (text,)})
+        if kind is ir.HeaderIs
+        else replace(nobody, query={name: text})
+        if kind is ir.QueryIs
+        else replace(nobody, host=text)
     )
+    return all(condition_check(test)(facts) for test in tests)
+
+
+def _candidates(tests: Sequence[ir.Condition]) -> tuple[str, ...]:
+    """Texts that may pass the tests, made of their literals."""
+    whole: list[str] = []
+    starts, ends = [""], [""]
+    for atom in (atom for test in tests for atom in atoms(test)):
+        match atom:
+            case ir.HostIs(test=test) | ir.HeaderIs(test=test) | ir.QueryIs(test=test):
+                match test:
+                    case ir.Equals(value=value):
+                        whole.append(value)
+                    case ir.StartsWith(value=value):
+                        starts.append(value)
+                    case ir.EndsWith(value=value):
+                        ends.append(value)
+                    case ir.Matches(pattern=pattern):
+                        whole += _samples(pattern)
+                    case ir.IsPresent():
+                        pass
+            case _:
+                pass
+    between = ("", "1", "x")
+    return tuple(
+        dict.fromkeys((*whole, *(start + middle + end for start in starts for middle in between for end in ends)))
+    )
+
+
+def _shown(facts: Facts) -> str:
+    tests = [f'header "{name}" "{value}"' for name, values in facts.headers.items() for value in values]
+    tests += [f'query "{name}" "{value}"' for name, value in facts.query.items()]
+    if facts.host not in {None, _ANY_HOST}:
+        tests.append(f'host "{facts.host}"')
+    caller = f" by `{facts.identity}`" if facts.identity is not None else ""
+    return f"`{facts.method} {facts.path}{' with ' if tests else ''}{', '.join(tests)}`{caller}"

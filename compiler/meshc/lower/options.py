@@ -20,6 +20,7 @@ class Options:
         self._known = known
         self._options: dict[str, ast.Option] = {}
         self._is_empty = not options
+        self._has_unknown = any(option.name.text not in known for option in options)
         for option in options:
             self._accept(option)
 
@@ -84,6 +85,10 @@ class Options:
         if option is not None and option.value is not None:
             self._context.report.add("type-mismatch", option.value.span, f"`{name}` takes no value")
         return option is not None
+
+    def names_any(self, *names: str) -> bool:
+        """Whether one of these options stands in the block, or a misspelled one that may be meant for it."""
+        return self._has_unknown or any(name in self._options for name in names)
 
     def require_some(self, span: Span) -> None:
         """Report a block that sets nothing; one with a misspelled option meant to set something."""

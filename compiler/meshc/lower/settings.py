@@ -212,7 +212,7 @@ class _Lowering:
             max_ejected=10.0 if most is None else float(most),
             span=node.span,
         )
-        if found.consecutive_5xx is None and found.consecutive_gateway_errors is None:
+        if not options.names_any("consecutive-5xx", "consecutive-gateway-errors"):
             advice = "add `consecutive-5xx 5` or `consecutive-gateway-errors 5`"
             self.context.report.add("missing-setting", node.span, "this detection counts nothing", advice=advice)
         return found

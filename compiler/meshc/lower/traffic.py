@@ -278,7 +278,7 @@ def _rank(key: _RouteKey, node: ast.Route) -> tuple[object, ...]:
     """What the language's order of specificity says of a route, most specific first; the place in the source decides ties."""
     kinds = [test.subject.kind for test in _plain_tests(node.condition)]
     return (
-        *_path_rank(key.path),
+        *path_rank(key.path),
         "host" not in kinds,
         not key.methods,
         -kinds.count("header"),
@@ -302,7 +302,8 @@ def _plain_tests(condition: ast.Condition | None) -> Iterator[ast.Test]:
             return
 
 
-def _path_rank(path: ir.PathPattern) -> tuple[int, int, int]:
+def path_rank(path: ir.PathPattern) -> tuple[int, int, int]:
+    """How specific a path is by the order of the language; the smaller, the more."""
     match path:
         case ir.ExactPath():
             return 0, 0, 0
