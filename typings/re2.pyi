@@ -13,10 +13,10 @@ class Options:
     dot_nl: bool
     case_sensitive: bool
     max_mem: int
-    encoding: object
+    encoding: Encoding
     class Encoding:
-        UTF8: object
-        LATIN1: object
+        UTF8: "Options.Encoding"
+        LATIN1: "Options.Encoding"
 
 class _Match(Generic[Text]):
     def group(self, group: int | str = 0) -> Text: ...

@@ -82,6 +82,7 @@ _ADDRESS = re.compile(r"[0-9]+\.[0-9.]+(?:/[0-9]+)?")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _UNIT_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _LONGEST_NUMBER = 15
+_LONGEST_LITERAL = 64
 
 KINDS = {
     "duration": "a duration such as `250ms` or `2s`",
@@ -100,6 +101,8 @@ KINDS = {
 
 def read_quantity(text: str) -> Typed:
     """Give a quantity's spelling its type and value. Raises LiteralError, with the user's words in its message."""
+    if len(text) > _LONGEST_LITERAL:
+        raise LiteralError(f"`{text[:20]}…` is too long for a literal")
     if ":" in text:
         return Cidr(_network(text))
     if len(text) > _LONGEST_NUMBER and text.isdigit():

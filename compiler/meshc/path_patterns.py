@@ -110,10 +110,17 @@ def _refuse_unnormalized(part: str) -> None:
 
 def check_regex(pattern: str) -> None:
     """Make sure that a pattern is RE2 syntax and small enough for proxies. Raises PatternError."""
+    if not pattern.isascii():
+        char = next(one for one in pattern if not one.isascii())
+        spelled = "".join(f"\\x{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+        raise PatternError(f"expressions match bytes, and `{char}` is several", f"spell it `{spelled}`")
     options = re2.Options()
     options.log_errors = False
+    options.encoding = re2.Options.Encoding.LATIN1
     try:
-        program = re2.compile(pattern, options)
+        re2.compile(pattern.encode(), options)
+        # Emitters put patterns between others: one that is not whole, such as an open `\\Q`, must not reach past its end.
+        program = re2.compile(f"(?:{pattern})$".encode(), options)
     except re2.error as error:
         reason = error.args[0]
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

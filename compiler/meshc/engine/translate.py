@@ -59,7 +59,7 @@ def to_message(request: Request, port: PortPolicy, host: str, issuer: TokenIssue
     headers = [(name.lower() if is_http2 else name, value) for name, value in request.headers]
     if request.claims is not None:
         headers.append(_token_header(request.claims, port, issuer))
-    encoded = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+    encoded = tuple((name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers)
     if not is_http2:
         return Http1Request(method=method, path=target, host=authority, headers=encoded)
     if port.protocol is Protocol.GRPC and method == b"POST" and not any(n == b"content-type" for n, _ in encoded):

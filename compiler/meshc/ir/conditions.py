@@ -32,7 +32,7 @@ class EndsWith:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The whole text matches `pattern`, in RE2 syntax; bytes of the text are Latin-1 characters only where they are no UTF-8."""
+    """The whole text matches `pattern`, in RE2 syntax, byte by byte: text beyond ASCII counts as its UTF-8 bytes."""
 
     pattern: str
 

@@ -20,6 +20,10 @@ class Report:
 
     found: dict[Diagnostic, None] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)
+    expanded: dict[int, tuple[ast.Literal, ...]] = field(default_factory=dict)
+    """The values of lets that were expanded already, by the identity of their declarations."""
+    uses: int = 0
+    """How many uses of profiles were expanded so far."""
 
     def add(
         self,
@@ -40,6 +44,10 @@ class Report:
         return id(declaration) in self.used
 
 
+DEEPEST = 64
+"""How many lets, groups or profiles may refer to each other in a row."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Where something is lowered: `module` decides which names are visible, `parameters` are those of an expanding profile."""
@@ -52,6 +60,14 @@ class Context:
     trusted_hops: int = 0
     parameters: Mapping[str, tuple[ast.Literal, ...]] = field(default_factory=dict)
     expanding: tuple[str, ...] = ()
+
+    def may_descend(self, span: Span, noun: str) -> bool:
+        """Whether one more definition may be expanded inside of those that are being expanded; reports if not."""
+        if len(self.expanding) < DEEPEST:
+            return True
+        message = f"{noun} refer to each other more than {DEEPEST} deep"
+        self.report.add("nesting-too-deep", span, message, advice="flatten them")
+        return False
 
     def inside(self, module: str) -> "Context":
         """The same in another module, outside any profile."""

@@ -17,6 +17,10 @@ _TOKEN = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+")
 _SPIFFE = re.compile(r"spiffe://([a-z0-9._-]+)((?:/[A-Za-z0-9._-]+)+)")
 _SPIFFE_PREFIX = re.compile(r"spiffe://([a-z0-9._-]+)((?:/[A-Za-z0-9._-]+)*)/\*")
 _DROPPED = ("x-forwarded-client-cert", "x-envoy-")
+_HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "content-length"}
+)
+"""Headers that speak of one connection: proxies take them out or write them anew. Source: RFC 9110, 7.6.1."""
 _MAX_HOST = 253
 
 
@@ -121,7 +125,19 @@ def read_header(context: Context, literal: ast.Text, *, for_rules: bool) -> str 
         advice = 'who is calling is a source: write `identity "spiffe://…"`'
         context.report.add("invalid-header", literal.span, f"`{name}` is dropped before rules see it", advice=advice)
         return None
+    if for_rules and name in _REWRITTEN:
+        context.report.add(
+            "invalid-header", literal.span, f"`{name}` is written by proxies, not by callers", advice=_REWRITTEN[name]
+        )
+        return None
     return name
+
+
+_REWRITTEN = {
+    **dict.fromkeys(_HOP_BY_HOP, "rules cannot read headers that speak of one connection"),
+    "x-forwarded-for": "test `remote ip`, with `trusted-hops` set",
+    "x-forwarded-proto": "whether a call is encrypted is said with `mtls`",
+}
 
 
 def read_identity(context: Context, literal: ast.Text) -> tuple[str, bool] | None:

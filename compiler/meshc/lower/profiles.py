@@ -10,7 +10,9 @@ from meshc.lower import values
 from meshc.lower.context import Context, either
 from meshc.suggest import closest
 
-_DEEPEST = 40
+_DEEPEST = 90
+"""The layer of a block's own profiles; each profile that they use is one below."""
+_MOST_USES = 100_000
 
 
 def expand_uses(
@@ -26,7 +28,14 @@ def expand_uses(
             continue
         profile = entry.declaration
         marker = f"profile {profile.name.text}"
-        if marker in context.expanding or depth == 0:
+        context.report.uses += 1
+        if context.report.uses > _MOST_USES:
+            message = f"profiles are used more than {_MOST_USES} times in all"
+            context.report.add("value-out-of-range", use.span, message, advice="profiles that use each other multiply")
+            return
+        if not context.may_descend(use.span, "profiles"):
+            continue
+        if marker in context.expanding:
             context.report.add("cyclic-definition", use.span, f"profile `{profile.name.text}` uses itself")
             continue
         arguments = _bind(context, use, profile)

@@ -19,6 +19,7 @@ class _Meant:
     principals: dict[ir.Principal, None] = field(default_factory=dict)
     services: dict[Key, Span] = field(default_factory=dict)
     namespaces: set[str] = field(default_factory=set)
+    groups: set[int] = field(default_factory=set)
 
 
 def lower_sources(context: Context, world: World, sources: ast.Sources) -> ir.Principals | None:
@@ -109,6 +110,9 @@ def _add_group(context: Context, world: World, source: ast.GroupSource, meant: _
     if marker in context.expanding:
         context.report.add("cyclic-definition", ref.span, f"group `{ref.name}` contains itself")
         return
+    if id(entry.declaration) in meant.groups or not context.may_descend(ref.span, "groups"):
+        return
+    meant.groups.add(id(entry.declaration))
     inside = replace(context.inside(entry.module), expanding=(*context.expanding, marker))
     for member in entry.declaration.members:
         _add(inside, world, member, meant)

@@ -45,13 +45,19 @@ def expand(context: Context, literal: ast.Literal) -> tuple[ast.Literal, ...]:
         chain = " → ".join(f"${name}" for name in (*context.expanding, literal.name))
         context.report.add("cyclic-definition", literal.span, f"`${literal.name}` refers to itself", advice=chain)
         return ()
+    if not context.may_descend(literal.span, "lets"):
+        return ()
+    known = context.report.expanded.get(id(entry.declaration))
+    if known is not None:
+        return known
     inner = _expanding(context.inside(entry.module), literal.name)
     values = tuple(value for part in entry.declaration.values for value in expand(inner, part))
     if len(values) > MAX_VALUES:
         context.report.add(
             "value-out-of-range", literal.span, f"`${literal.name}` grows to more than {MAX_VALUES} values"
         )
-        return ()
+        values = ()
+    context.report.expanded[id(entry.declaration)] = values
     return values
 
 

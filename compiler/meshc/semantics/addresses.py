@@ -25,7 +25,8 @@ def client_address(peer: Address | None, forwarded_for: tuple[str, ...], trusted
     """
     if trusted_hops == 0 or not forwarded_for:
         return peer
-    entries = ",".join(forwarded_for).split(",")
+    # Envoy leaves out empty lines when it joins the header's lines to one.
+    entries = ",".join(value for value in forwarded_for if value).split(",")
     if len(entries) < trusted_hops:
         return peer
     return read_address(entries[-trusted_hops].strip()) or peer

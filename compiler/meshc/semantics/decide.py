@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from meshc.ir import Destination, FaultAbort, FaultDelay, Forward, Mesh, PortPolicy, Redirect, Respond, Route
+from meshc.ir import Destination, FaultAbort, FaultDelay, Forward, Mesh, PortPolicy, Protocol, Redirect, Respond, Route
 from meshc.request import Claim, Decision, Request
 from meshc.semantics.access import AccessPolicy, compile_access
 from meshc.semantics.facts import Facts
@@ -109,7 +109,12 @@ class Evaluator:
         """The request as the caller's proxy sees it; its identity is the caller's own, verified or not."""
         if not port.policy.protocol.is_http:
             return connection_facts(request, default_sni=port.default_host if port.external else None)
-        return normalize(request, default_host=port.default_host, trusted_hops=self.mesh.trusted_hops)
+        return normalize(
+            request,
+            default_host=port.default_host,
+            trusted_hops=self.mesh.trusted_hops,
+            is_http2=port.policy.protocol in {Protocol.HTTP2, Protocol.GRPC},
+        )
 
     def malformed(self, port: CompiledPort, request: Request, found: Malformed) -> Decision:
         """The answer to a request that cannot be normalized: 400, unless there is no connection to answer on."""

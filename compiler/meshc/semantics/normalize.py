@@ -7,7 +7,7 @@ trailing dot, and header names with underscores rejected. The tests compare it w
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from meshc.request import Request
 from meshc.semantics.addresses import client_address, read_address
@@ -20,9 +20,11 @@ BLANKS = " \t"
 MAX_PORT_READ = 2**32 - 1
 """What follows a host's last colon is cut off as a port up to this number, as Envoy does."""
 
+ASCII_END = 0x80
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_IN_HOST = re.compile(r"[^\x21-\x7e]|[\"#,/<>?@\\^`{|}]")
+_LEFT_OVER = re.compile(r"[^\[]*:.*|\[[^\]]*\].+")
 _SPOOFABLE = "x-forwarded-client-cert"
 _SPOOFABLE_PREFIX = "x-envoy-"
 
@@ -34,22 +36,33 @@ class Malformed:
     reason: str
 
 
-def normalize(request: Request, *, default_host: str, trusted_hops: int = 0) -> Facts | Malformed:
+def normalize(
+    request: Request, *, default_host: str, trusted_hops: int = 0, is_http2: bool = False
+) -> Facts | Malformed:
     """What policies see of an HTTP request. Its identity is taken as it is; its token is not looked at.
 
-    `default_host` is the destination's own name, for a request that names no host.
+    `default_host` is the destination's own name, for a request that names no host. Over HTTP/2, bytes beyond ASCII in a
+    path are escaped; over HTTP/1 they are refused.
     """
     try:
-        return _http_facts(request, default_host, trusted_hops)
+        return _http_facts(_escaped(request) if is_http2 else request, default_host, trusted_hops)
     except RefusedError as refused:
         return Malformed(reason=str(refused))
+
+
+def _escaped(request: Request) -> Request:
+    if request.path is None or request.path.isascii():
+        return request
+    content = request.path.encode("utf-8", "surrogateescape")
+    return replace(request, path="".join(chr(byte) if byte < ASCII_END else f"%{byte:02X}" for byte in content))
 
 
 def connection_facts(request: Request, default_sni: str | None = None) -> Facts:
     """What policies see of a connection to a tcp or tls port; `default_sni` is the server name that callers send unasked."""
     peer = read_address(request.source_ip)
     sni = default_sni if request.sni is None else request.sni
-    return Facts(identity=request.identity, peer=peer, client=peer, sni=_lower(sni))
+    name = None if sni is None else sni.lower().removesuffix(".")
+    return Facts(identity=request.identity, peer=peer, client=peer, sni=name)
 
 
 def _lower(name: str | None) -> str | None:
@@ -119,8 +132,12 @@ def normalize_host(host: str) -> str:
 
 def _without_port(host: str) -> str:
     name, colon, port = host.rpartition(":")
-    is_port = colon and port.isdecimal() and int(port) <= MAX_PORT_READ
-    return name if is_port else host
+    digits = port.removeprefix("+")
+    is_port = colon and digits.isascii() and digits.isdecimal() and int(digits) <= MAX_PORT_READ
+    bare = name if is_port else host
+    if _LEFT_OVER.fullmatch(bare):
+        raise RefusedError("host with something else than a port after its colon")
+    return bare
 
 
 def normalize_headers(headers: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:

@@ -15,16 +15,25 @@ TextCheck = Callable[[str], bool]
 def fullmatcher(pattern: str) -> TextCheck:
     """A test for texts that match an RE2 pattern as a whole.
 
-    Texts are matched as UTF-8, as Envoy does; a lone surrogate, which no wire carries, is one character. Raises ValueError
-    for a pattern that is not RE2 syntax.
+    Texts are matched byte by byte, as Envoy does: a character beyond ASCII counts as the bytes of its UTF-8 form. Raises
+    ValueError for a pattern that is not RE2 syntax.
     """
     options = re2.Options()
     options.log_errors = False
+    options.encoding = re2.Options.Encoding.LATIN1
     try:
         search = re2.compile(pattern.encode(), options).fullmatch
     except (re2.error, UnicodeEncodeError) as error:
         raise ValueError(f"`{pattern}` is not RE2 syntax: {error}") from None
-    return lambda text: search(text.encode("utf-8", "surrogatepass")) is not None
+    return lambda text: search(_bytes(text)) is not None
+
+
+def _bytes(text: str) -> bytes:
+    """What a text is on the wire; a byte that is no UTF-8 is a lone surrogate in it (PEP 383)."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def text_check(test: TextTest) -> TextCheck:

@@ -6,12 +6,13 @@ by one, so their number is what a request costs.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from meshc import ir
 from meshc.target import Json
 from meshc_envoy.conditions import Algebra, every, some, split, translate
+from meshc_envoy.joined_headers import close_joined
 from meshc_envoy.shapes import Object, extension
 
 HTTP_RBAC: Final = "envoy.extensions.filters.http.rbac.v3.RBAC"
@@ -49,7 +50,12 @@ def _filter_fields(stage: StageRules) -> Mapping[str, Json]:
 
 
 def _stage(number: int, stage: ir.Stage, *, has_identities: bool) -> StageRules | None:
-    rules = [rule for rule in stage.rules if can_match(rule, has_identities=has_identities)]
+    refuses = stage.effect is ir.Effect.DENY
+    rules = [
+        replace(rule, condition=close_joined(rule.condition, refuses=refuses))
+        for rule in stage.rules
+        if can_match(rule, has_identities=has_identities)
+    ]
     if not rules and (stage.effect is ir.Effect.DENY or stage.shadow):
         return None
     is_allow = stage.effect is ir.Effect.ALLOW

@@ -14,7 +14,7 @@ from meshc import ir
 from meshc.target import Json
 from meshc_envoy.queries import query_matcher
 from meshc_envoy.shapes import Object
-from meshc_envoy.text_matchers import caseless_matcher, quote, regex, text_matcher, trimmed_matcher
+from meshc_envoy.text_matchers import caseless_matcher, quote, regex, server_name_matcher, text_matcher, trimmed_matcher
 
 JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
 CLAIMS_KEY: Final = "claims"
@@ -220,7 +220,7 @@ def _claim_values(test: ir.TextTest | ir.Contains) -> list[Object]:
 def _sni(test: ir.TextTest, algebra: Algebra) -> Object:
     if isinstance(test, ir.IsPresent):
         return {"requested_server_name": regex(r"\C+")}
-    matcher = caseless_matcher(test)
+    matcher = server_name_matcher(test)
     if matcher is None:
         return nothing(algebra)
     present: Object = {"requested_server_name": regex(r"\C+")}

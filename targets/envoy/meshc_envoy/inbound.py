@@ -55,9 +55,17 @@ def inbound_listener(inbound: InboundPort) -> Object:
         **({"additional_addresses": additional} if additional else {}),
         "traffic_direction": "INBOUND",
         **({"listener_filters": [_inspector()]} if inspected else {}),
-        **({"continue_on_listener_filters_timeout": True} if inspected and not inbound.port.protocol.is_http else {}),
+        **({"continue_on_listener_filters_timeout": True} if inspected and _serves_silence(inbound.port) else {}),
         "filter_chains": list(chains),
     }
+
+
+def _serves_silence(port: ir.PortPolicy) -> bool:
+    """Whether a caller that sends nothing may be served: on tcp ports the server may speak first.
+
+    On a tls port nobody may: whoever holds back the TLS hello would pass without the server name that rules ask for.
+    """
+    return port.protocol is ir.Protocol.TCP
 
 
 def application_cluster(inbound: InboundPort, address: str) -> Object:

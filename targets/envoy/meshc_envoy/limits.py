@@ -24,6 +24,7 @@ def check_limits(mesh: ir.Mesh) -> tuple[Diagnostic, ...]:
     found = [diagnostic for workload in mesh.workloads for port in workload.ports for diagnostic in _port(mesh, port)]
     found += [diagnostic for external in mesh.externals for port in external.ports for diagnostic in _rules(port)]
     found += _hosts(mesh)
+    found += _covered_hosts(mesh)
     return tuple({(diagnostic.span, diagnostic.message): diagnostic for diagnostic in found}.values())
 
 
@@ -44,14 +45,35 @@ def _hosts(mesh: ir.Mesh) -> Iterator[Diagnostic]:
                 meant[f"{host}:{port.number}"] = f"another, `{external.namespace}.{external.name}`"
 
 
+def _covered_hosts(mesh: ir.Mesh) -> Iterator[Diagnostic]:
+    """Names that a wildcard of something else covers: a caller that may not reach them would, as one of the many."""
+    names = {
+        name: f"the service `{workload.namespace}.{workload.name}`"
+        for workload in mesh.workloads
+        for name in (f"{workload.name}.{workload.namespace}", service_host(mesh, workload))
+    }
+    for external in mesh.externals:
+        names |= dict.fromkeys(external.hosts, f"the external `{external.namespace}.{external.name}`")
+    for external in mesh.externals:
+        own = f"the external `{external.namespace}.{external.name}`"
+        for wildcard in (host for host in external.hosts if host.startswith("*.")):
+            for name, owner in names.items():
+                if owner != own and name != wildcard and name.endswith(wildcard[1:]):
+                    message = f"on envoy `{wildcard}` also covers `{name}`, which is {owner}"
+                    advice = "name the hosts that are meant one by one, or make both one external"
+                    yield diagnose("unsupported-by-target", external.span, message, advice=advice)
+
+
 def _port(mesh: ir.Mesh, port: ir.PortPolicy) -> Iterator[Diagnostic]:
-    if not port.protocol.is_http and waits_for_caller(mesh, port):
+    found = tuple(_rules(port))
+    yield from found
+    # What is too large to be written out is too large to be looked at as well.
+    if not found and not port.protocol.is_http and waits_for_caller(mesh, port):
         message = f"on envoy, port {port.number} connects the application only at the caller's first byte"
         advice = (
             "a protocol in which the server speaks first needs rules by identity alone, `mtls strict`, one trust domain"
         )
         yield diagnose("target-differs", port.span, message, advice=advice)
-    yield from _rules(port)
 
 
 def _rules(port: ir.PortPolicy) -> Iterator[Diagnostic]:

@@ -17,6 +17,9 @@ from meshc_envoy.text_matchers import regex
 REFUSAL: Final = "malformed-request"
 """The name of the policy that refuses what is no request of the model; it stands in the response code details."""
 
+_BAD_HOST: Final = r"\C*[,@]\C*|[^\[:]*:(?:\C*[^0-9]\C*)?|\[[^\]]*\](?:[^:]\C*|:(?:\C*[^0-9]\C*)?)"
+"""Several hosts, user information, and whatever follows a host's colon but the digits of a port."""
+
 _CEL_FILTER: Final = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 _HEADER_MUTATION: Final = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 
@@ -48,7 +51,7 @@ def refusal_filter(atoms: Iterable[ir.Atom]) -> Object:
     permissions: list[Json] = [
         {"header": {"name": ":method", "string_match": {"exact": "CONNECT"}}},
         {"url_path": {"path": regex(r"\C*/\.\.?;\C*")}},
-        {"header": {"name": ":authority", "string_match": regex(r"\C*[,@]\C*")}},
+        {"header": {"name": ":authority", "string_match": regex(_BAD_HOST)}},
         *(_blank_at_an_end(name) for name in patterned),
     ]
     policy: Json = {"permissions": permissions, "principals": [{"any": True}]}

@@ -58,6 +58,18 @@ def caseless_matcher(test: ir.Equals | ir.StartsWith | ir.EndsWith | ir.Matches)
             assert_never(test)
 
 
+def server_name_matcher(test: ir.Equals | ir.StartsWith | ir.EndsWith | ir.Matches) -> Object | None:
+    """The same for server names of TLS hellos, which may end in a dot that means nothing."""
+    match test:
+        case ir.Matches(pattern):
+            return regex(rf"(?i:{pattern})\.?")
+        case ir.Equals(value) | ir.EndsWith(value) if value == value.lower():
+            before = r"\C*" if isinstance(test, ir.EndsWith) else ""
+            return regex(rf"{before}(?i:{quote(value)})\.?")
+        case _:
+            return caseless_matcher(test)
+
+
 _NOT_LETTERS: Final = re.compile(r"\(\?P?<[^>]*>|\\.")
 _CASE_CLASSES: Final = re.compile(r"\[:upper:\]|\\[pPxQ0-7]")
 

@@ -21,6 +21,7 @@ SDS_CLUSTER: Final = "sds"
 _TLS: Final = "envoy.extensions.transport_sockets.tls.v3"
 _TLS_SOCKET: Final = "envoy.transport_sockets.tls"
 _MATCHING: Final = "envoy.extensions.matching.common_inputs.ssl.v3.UriSanInput"
+_DNS_SANS: Final = "envoy.extensions.matching.common_inputs.ssl.v3.DnsSanInput"
 _VERSIONS: Final[Object] = {"tls_minimum_protocol_version": "TLSv1_2"}
 
 
@@ -84,20 +85,27 @@ def open_origination_socket(ca_file: str, alpn: tuple[str, ...]) -> Object:
 
 
 def single_identity() -> Object:
-    """The network filter that closes a connection whose certificate does not hold exactly one URI SAN."""
-    # The input joins several SANs by commas; a SPIFFE id cannot hold one.
-    one: Json = {"google_re2": {}, "regex": "[^,]+"}
-    matchers: Json = {
-        "predicate": {
-            "single_predicate": {"input": extension("uri-san", _MATCHING), "value_match": {"safe_regex": one}}
-        },
-        "on_match": {"action": _action("single-identity", "ALLOW")},
-    }
+    """The network filter that closes a connection whose certificate does not hold exactly one URI SAN.
+
+    RBAC compares an identity with DNS SANs as well, so a federated authority could sign one that reads like another
+    domain's identity: a certificate with such a name is refused.
+    """
+    matchers: list[Json] = [
+        # The inputs join several names by commas; a SPIFFE id cannot hold one.
+        _on_match("dns-san", _DNS_SANS, r"\C*(?i:spiffe:)\C*", _action("identity-in-dns-name", "DENY")),
+        _on_match("uri-san", _MATCHING, "[^,]+", _action("single-identity", "ALLOW")),
+    ]
     matcher: Object = {
-        "matcher_list": {"matchers": [matchers]},
+        "matcher_list": {"matchers": matchers},
         "on_no_match": {"action": _action("not-one-identity", "DENY")},
     }
     return extension("single-identity", NETWORK_RBAC, stat_prefix="single-identity", matcher=matcher)
+
+
+def _on_match(name: str, kind: str, pattern: str, action: Object) -> Object:
+    value: Json = {"safe_regex": {"google_re2": {}, "regex": pattern}}
+    predicate: Json = {"single_predicate": {"input": extension(name, kind), "value_match": value}}
+    return {"predicate": predicate, "on_match": {"action": action}}
 
 
 def _action(name: str, action: str) -> Object:

@@ -1,10 +1,11 @@
 """JSON web tokens: the `jwt_authn` filter of a port, and the clusters that fetch key sets.
 
 A request with an invalid token is refused whatever else it carries; one without passes unless a provider requires it.
-Tokens are read from headers alone. Providers that read the same headers share them: the token's issuer chooses.
+Tokens are read from headers alone. Providers that read one header share it: the token's issuer chooses.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,8 +21,9 @@ def token_filters(jwts: tuple[ir.Jwt, ...]) -> list[Json]:
     """The filter that verifies tokens; none if the port has no provider."""
     if not jwts:
         return []
-    providers: Object = {jwt.name: _provider(jwt) for jwt in jwts}
-    rules: list[Json] = [{"match": {"prefix": "/"}, "requires": _requirement(jwts)}]
+    single = tuple(one for jwt in jwts for one in _by_header(jwt))
+    providers: Object = {jwt.name: _provider(jwt) for jwt in single}
+    rules: list[Json] = [{"match": {"prefix": "/"}, "requires": _requirement(single)}]
     return [extension(JWT_FILTER, _JWT, providers=providers, rules=rules)]
 
 
@@ -66,13 +68,30 @@ def _key_set(jwt: ir.Jwt) -> Object:
     return {"remote_jwks": {"http_uri": server, "cache_duration": "300s", "async_fetch": {}}}
 
 
+def _by_header(jwt: ir.Jwt) -> tuple[ir.Jwt, ...]:
+    """One provider for each header that tokens are read from: a provider that finds a good token looks no further."""
+    headers = tuple(dict.fromkeys(name.lower() for name, _ in jwt.from_headers))
+    if len(headers) == 1:
+        return (jwt,)
+    return tuple(
+        replace(
+            jwt,
+            name=f"{jwt.name}/{header}",
+            from_headers=tuple(one for one in jwt.from_headers if one[0].lower() == header),
+        )
+        for header in headers
+    )
+
+
 def _requirement(jwts: tuple[ir.Jwt, ...]) -> Object:
-    """All groups of providers that share a header must accept; a token must be there if some provider requires it."""
+    """Every header must hold a good token or none; one of them must hold a token if some provider requires it."""
     required = any(jwt.required for jwt in jwts)
-    groups = _groups(jwts)
+    groups: dict[str, list[ir.Jwt]] = {}
+    for jwt in jwts:
+        groups.setdefault(jwt.from_headers[0][0].lower(), []).append(jwt)
     if len(groups) == 1:
         return _any_of(jwts, may_be_missing=not required)
-    parts = [_any_of(group, may_be_missing=True) for group in groups]
+    parts = [_any_of(tuple(group), may_be_missing=True) for group in groups.values()]
     if required:
         parts.append(_any_of(jwts, may_be_missing=False))
     return {"requires_all": {"requirements": list(parts)}}
@@ -85,17 +104,3 @@ def _any_of(jwts: tuple[ir.Jwt, ...], *, may_be_missing: bool) -> Object:
     return (
         {"provider_name": jwts[0].name} if len(requirements) == 1 else {"requires_any": {"requirements": requirements}}
     )
-
-
-def _groups(jwts: tuple[ir.Jwt, ...]) -> list[tuple[ir.Jwt, ...]]:
-    """The providers, those together that read a common header."""
-    groups: list[tuple[ir.Jwt, ...]] = []
-    for jwt in jwts:
-        sharing = [group for group in groups if any(_share_header(jwt, other) for other in group)]
-        joined = (*(other for group in sharing for other in group), jwt)
-        groups = [*(group for group in groups if group not in sharing), joined]
-    return groups
-
-
-def _share_header(one: ir.Jwt, other: ir.Jwt) -> bool:
-    return not {name.lower() for name, _ in one.from_headers}.isdisjoint(name.lower() for name, _ in other.from_headers)

@@ -257,9 +257,13 @@ def test_claims_of_a_port_without_jwt_are_none() -> None:
 
 @pytest.mark.parametrize("text", ["\ud800", "é", "ÿ", "\U0001f600"])
 def test_any_text_can_be_matched(text: str) -> None:
-    access = (stage(ir.Effect.ALLOW, rule(5, (ir.AnyPeer(),), ir.HeaderIs("x", ir.Matches(".")))),)
-    mesh = with_payments(port(8080, access=access))
-    assert decided(replace(CHARGE, headers=(("x", text),)), mesh)[0] is True
+    """Byte by byte, as it is on the wire."""
+    length = len(text.encode("utf-8", "surrogatepass"))
+    for count, expected in ((length, True), (length - 1, False)):
+        pattern = ir.Matches(f".{{{count}}}")
+        access = (stage(ir.Effect.ALLOW, rule(5, (ir.AnyPeer(),), ir.HeaderIs("x", pattern))),)
+        mesh = with_payments(port(8080, access=access))
+        assert decided(replace(CHARGE, headers=(("x", text),)), mesh)[0] is expected
 
 
 def test_a_bad_pattern_is_told_when_the_mesh_is_compiled() -> None:

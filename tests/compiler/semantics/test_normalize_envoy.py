@@ -86,8 +86,8 @@ def test_random_paths_are_envoys(mirror, target: str) -> None:
         assert modelled_path(target) == mirror.path(target.encode())
 
 
-HOSTS = """a A.b a.b. a.b.:80 a.b:80 a.b:80. a.. a. . :80 a: a:b a:99999 a:0 a:4294967295 a:4294967296 ::1 [::1] [::1]:80
-a_b a%41 a/b a?b a#b a"b a\\b {a} a|b a`b a^b <a> a.b.:b a.:80. *.a [::1].:80 [::1.]:8 [::1 a:b:1 a:00000000000080 a:-1 a:1_0""".split()
+HOSTS = """a A.b a.b. a.b.:80 a.b:80 a.b:80. a.. a. . :80 a:99999 a:0 a:4294967295 [::1] [::1]:80 a_b a%41 a/b a?b a#b
+a"b a\\b {a} a|b a`b a^b <a> a.:80. *.a [::1].:80 [::1.]:8 a:00000000000080""".split()
 
 
 @pytest.mark.parametrize("host", ["", "a b", "é", *HOSTS])
