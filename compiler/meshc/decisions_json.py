@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from math import isinf
 from typing import Generic, TypeVar
 
 from meshc.ir import Destination, External, FaultAbort, FaultDelay, Mesh, Mirror, PortPolicy, Workload
@@ -150,7 +151,7 @@ class _Names(Generic[Service]):
 def parse_json(text: str) -> Claim:
     """One JSON value. Raises RequestError, also for repeated keys, NaN, and text that is no Unicode."""
     try:
-        value: Claim = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value: Claim = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
         json.dumps(value, ensure_ascii=False).encode()
     except RequestError:
         raise
@@ -172,6 +173,13 @@ def _unique(pairs: list[tuple[str, Claim]]) -> dict[str, Claim]:
             )
         found[key] = value
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise RequestError(f"`{_cut(text)}` is too large a number")
+    return number
 
 
 def _no_constant(name: str) -> Claim:

@@ -14,6 +14,7 @@ MAX_REGEX_PROGRAM = 1000
 """The largest RE2 program that compiled configurations may hold; the emitters raise a proxy's own limit to it."""
 
 _CAPTURE = re.compile(r"\{([a-z_][a-z0-9_-]*)\}")
+_COLON = re.compile(r":[A-Za-z_][A-Za-z0-9_-]*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _MUST_ESCAPE = frozenset('"<>^{|}`')
@@ -58,6 +59,10 @@ _MARK_ADVICE = {
 
 
 def _segment(part: str, text: str, *, last: bool) -> str | None:
+    if part.endswith(";"):
+        raise PatternError(f"`{text}` ends in `;`, which would be part of the path", "statements end without a `;`")
+    if _COLON.fullmatch(part):
+        raise PatternError(f"`{part}` is no capture", f"write `{{{part[1:].lower()}}}`")
     if _CAPTURE.fullmatch(part):
         return None
     if part == "**":
@@ -108,8 +113,12 @@ def _refuse_unnormalized(part: str) -> None:
             raise PatternError(f"`{char}` is not ASCII, as paths are", f"write `{escaped}`")
 
 
-def check_regex(pattern: str) -> None:
-    """Make sure that a pattern is RE2 syntax and small enough for proxies. Raises PatternError."""
+def read_regex(pattern: str) -> str:
+    """Make sure that a pattern is RE2 syntax and small enough for proxies. Raises PatternError.
+
+    The result is the pattern without the anchors at its ends, which add nothing to a match of the whole text; emitters put
+    it between other expressions, where they would.
+    """
     if not pattern.isascii():
         char = next(one for one in pattern if not one.isascii())
         spelled = "".join(f"\\x{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
@@ -130,6 +139,26 @@ def check_regex(pattern: str) -> None:
             f"this expression compiles to {program.programsize} instructions, and {MAX_REGEX_PROGRAM} are the most",
             "use smaller repetitions such as `{1,20}`, or `*`",
         )
+    return _without_anchors(pattern)
+
+
+_PIECE = re.compile(r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\[:[^\]]*:\]|\\.|[^\]\\])*\]|.", re.DOTALL)
+_STARTS, _ENDS = ("^", r"\A"), ("$", r"\z")
+
+
+def _without_anchors(pattern: str) -> str:
+    pieces = [match[0] for match in _PIECE.finditer(pattern)]
+    while pieces and pieces[0] in _STARTS:
+        pieces.pop(0)
+    while pieces and pieces[-1] in _ENDS:
+        pieces.pop()
+    for piece in pieces:
+        if piece in (*_STARTS, *_ENDS):
+            message = f"`{piece}` stands inside of an expression that matches the whole text anyway"
+            raise PatternError(
+                message, f"leave it out, or write `\\{piece}` for the character" if piece in "^$" else "leave it out"
+            )
+    return "".join(pieces)
 
 
 def _regex_advice(pattern: str) -> str:
@@ -142,5 +171,4 @@ def _regex_advice(pattern: str) -> str:
 
 def read_path_regex(pattern: str) -> RegexPath:
     """Understand a regular expression over paths. Raises PatternError."""
-    check_regex(pattern)
-    return RegexPath(pattern)
+    return RegexPath(read_regex(pattern))

@@ -51,6 +51,15 @@ CASES: Final = {
             for lines in (("192.0.2.7", ""), ("", "1.2.3.4"))
         ],
     ),
+    "anchors": (
+        'deny anyone when header "user-agent" matches re"^evil$" or host matches re"^bad[.]shop$"  allow anyone',
+        [
+            request(port, headers=tuple(("user-agent", one) for one in lines))
+            for lines in (("no", "evil"), ("evil", "no"), ("evils",))
+            for port in (80, 81)
+        ]
+        + [request(host=name) for name in ("bad.shop", "bad.shop:80", "bad.shop.:80", "good.shop")],
+    ),
     "text beyond ASCII": (
         r'allow anyone when header "x-a" matches re"\xC3[\xA8\xA9].." or header "x-b" == "é"',
         [

@@ -37,7 +37,7 @@ def _decide_in_model(mesh: Mesh, console: Console) -> int:
             failed = _refuse(number, request, console)
         else:
             console.print(json.dumps(decision_to_json(evaluator.decide(request))))
-            sys.stdout.flush()
+        sys.stdout.flush()
     return 1 if failed else 0
 
 
@@ -45,15 +45,17 @@ def _decide_in_envoy(mesh: Mesh, console: Console) -> int:
     from meshc.cli.engines import observe_directly  # noqa: PLC0415  needs `meshc[envoy]`
 
     read = list(_requests(mesh))
-    refused = [(number, error) for number, error in read if isinstance(error, RequestError)]
-    for number, error in refused:
-        _refuse(number, error, console)
-    requests = [request for _, request in read if isinstance(request, Request)]
-    for observation in observe_directly(mesh, requests, console):
+    observations = iter(observe_directly(mesh, [one for _, one in read if isinstance(one, Request)], console))
+    failed = False
+    for number, request in read:
+        if isinstance(request, RequestError):
+            failed = _refuse(number, request, console)
+            continue
+        observation = next(observations)
         access = None if observation.allowed is None else ("allow" if observation.allowed else "deny")
         line = {"access": access, "status": observation.status, "served_by": observation.served_by}
         console.print(json.dumps(line))
-    return 1 if refused else 0
+    return 1 if failed else 0
 
 
 def _requests(mesh: Mesh) -> Iterator[tuple[int, Request | RequestError]]:
@@ -70,5 +72,8 @@ def _requests(mesh: Mesh) -> Iterator[tuple[int, Request | RequestError]]:
 
 
 def _refuse(number: int, error: RequestError, console: Console) -> bool:
-    console.complain(f"line {number}: {error.message}" + (f"; {error.advice}" if error.advice else ""))
+    """Answer a line that is no request: in its place among the answers, and on standard error."""
+    text = f"{error.message}; {error.advice}" if error.advice else error.message
+    console.print(json.dumps({"error": text}))
+    console.complain(f"line {number}: {text}")
     return True

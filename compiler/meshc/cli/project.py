@@ -56,7 +56,9 @@ def open_project(path: Path | None, console: Console | None) -> Project:
     if directory is not None and (path is None or _is_same(path, directory)):
         program = directory / config.policies
         if not program.exists():
-            raise UsageError(f"`{CONFIG_NAME}` says that the policies are in `{config.policies}`, which does not exist")
+            raise UsageError(
+                f"the policies are expected in `{config.policies}`, which does not exist; `{CONFIG_NAME}` can name another place with `policies:`"
+            )
     try:
         loaded = load(program or Path())
     except LoadError as error:

@@ -136,10 +136,14 @@ def _is_same(sent: Destination, wanted: Destination) -> bool:
 def _ask_envoy(mesh: Mesh, cases: Sequence[TestCase], console: Console) -> list[_Found]:
     from meshc.cli.engines import Errand, Observation, Way, observe_errands  # noqa: PLC0415  needs `meshc[envoy]`
 
-    errands = [
-        Errand(request=case.request, way=Way.DIRECT if isinstance(case.expected, AccessExpected) else Way.ROUTED)
-        for case in cases
-    ]
+    callers = {workload.identity for workload in mesh.workloads}
+
+    def way(case: TestCase) -> Way:
+        """Through the caller's sidecar where routing is asked and the caller has one."""
+        is_routed = not isinstance(case.expected, AccessExpected) and case.request.identity in callers
+        return Way.ROUTED if is_routed else Way.DIRECT
+
+    errands = [Errand(request=case.request, way=way(case)) for case in cases]
 
     def judge(expected: Expected, observed: Observation) -> _Found:
         match expected:

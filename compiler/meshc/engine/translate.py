@@ -84,7 +84,10 @@ def _token_header(claims: Mapping[str, Claim], port: PortPolicy, issuer: TokenIs
         defaults["iss"] = provider.issuer
         if provider.audiences:
             defaults["aud"] = provider.audiences[0]
-    return name, prefix + issuer.sign({**defaults, **claims})
+    try:
+        return name, prefix + issuer.sign({**defaults, **claims})
+    except (TypeError, ValueError) as error:
+        raise EngineError(f"a token with these claims cannot be signed: {error}") from error
 
 
 def _provider(claims: Mapping[str, Claim], port: PortPolicy) -> ir.Jwt | None:

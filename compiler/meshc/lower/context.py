@@ -59,7 +59,8 @@ class Context:
     trust_domains: tuple[str, ...] = ("cluster.local",)
     trusted_hops: int = 0
     parameters: Mapping[str, tuple[ast.Literal, ...]] = field(default_factory=dict)
-    expanding: tuple[str, ...] = ()
+    expanding: tuple[Entry, ...] = ()
+    """The lets, groups and profiles inside of which this stands, the outermost first."""
 
     def may_descend(self, span: Span, noun: str) -> bool:
         """Whether one more definition may be expanded inside of those that are being expanded; reports if not."""
@@ -72,6 +73,14 @@ class Context:
     def inside(self, module: str) -> "Context":
         """The same in another module, outside any profile."""
         return replace(self, module=module, parameters={})
+
+    def within(self, entry: Entry) -> "Context":
+        """What the body of a definition sees."""
+        return replace(self.inside(entry.module), expanding=(*self.expanding, entry))
+
+    def is_expanding(self, entry: Entry) -> bool:
+        """Whether this stands inside of the definition: one of the same name elsewhere is another."""
+        return any(one.declaration is entry.declaration for one in self.expanding)
 
     def definition(self, kind: str, ref_scope: str | None, name: str, span: Span) -> Entry | None:
         """Find a let, group or profile (`kind`), or report that there is none."""

@@ -136,6 +136,7 @@ def read_header(context: Context, literal: ast.Text, *, for_rules: bool) -> str 
 _REWRITTEN = {
     **dict.fromkeys(_HOP_BY_HOP, "rules cannot read headers that speak of one connection"),
     "x-forwarded-for": "test `remote ip`, with `trusted-hops` set",
+    "x-request-id": "proxies give one to every request",
     "x-forwarded-proto": "whether a call is encrypted is said with `mtls`",
 }
 

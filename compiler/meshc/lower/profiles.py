@@ -27,7 +27,6 @@ def expand_uses(
         if entry is None or not isinstance(entry.declaration, ast.Profile):
             continue
         profile = entry.declaration
-        marker = f"profile {profile.name.text}"
         context.report.uses += 1
         if context.report.uses > _MOST_USES:
             message = f"profiles are used more than {_MOST_USES} times in all"
@@ -35,11 +34,11 @@ def expand_uses(
             return
         if not context.may_descend(use.span, "profiles"):
             continue
-        if marker in context.expanding:
+        if context.is_expanding(entry):
             context.report.add("cyclic-definition", use.span, f"profile `{profile.name.text}` uses itself")
             continue
-        arguments = _bind(context, use, profile)
-        inside = replace(context, module=entry.module, parameters=arguments, expanding=(*context.expanding, marker))
+        inside = context.within(entry)
+        inside = replace(inside, parameters=_bind(context, inside, use, profile))
         yield from expand_uses(inside, profile.uses, depth - 1)
         for setting in profile.settings:
             yield depth, inside, setting
@@ -62,8 +61,8 @@ def check_profile(context: Context, profile: ast.Profile) -> None:
 _TYPES = ("duration", "percent", "rate", "size", "int", "string", "cidr", "status")
 
 
-def _bind(context: Context, use: ast.Use, profile: ast.Profile) -> dict[str, tuple[ast.Literal, ...]]:
-    """Each parameter's literals; what does not fit is reported, and the default stands in for it."""
+def _bind(context: Context, inside: Context, use: ast.Use, profile: ast.Profile) -> dict[str, tuple[ast.Literal, ...]]:
+    """Each parameter's literals; what does not fit is reported. Arguments are read where they stand, defaults `inside`."""
     given: dict[str, ast.Argument] = {}
     names = [parameter.name.text for parameter in profile.parameters]
     for index, argument in enumerate(use.arguments):
@@ -79,7 +78,8 @@ def _bind(context: Context, use: ast.Use, profile: ast.Profile) -> dict[str, tup
         if name in given:
             bound[name] = _checked(context, parameter, given[name].value)
         elif parameter.default is not None:
-            bound[name] = values.expand(context.inside(context.module), parameter.default)
+            default = values.expand(inside, parameter.default)  # `check_profile` reports those that do not fit
+            bound[name] = tuple(value for value in default if _fits(value, parameter.type.text))
         else:
             message = f"profile `{profile.name.text}` needs a value for `{name}`"
             label = Label(span=parameter.span, text="it has no default")

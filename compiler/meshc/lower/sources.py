@@ -1,7 +1,7 @@
 """Sources: from the names in a rule to the principals that they mean."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from meshc import ast, ir
 from meshc.diagnostics import Label
@@ -34,16 +34,35 @@ def lower_sources(context: Context, world: World, sources: ast.Sources) -> ir.Pr
 def lower_callers(context: Context, world: World, sources: Sequence[ast.Source]) -> ir.Principals | None:
     """The callers of a route's `by`: services, namespaces and groups of those."""
     for source in sources:
-        if isinstance(source, ast.IdentitySource | ast.AuthenticatedSource | ast.AnyoneSource):
+        found = next(_not_callers(context, source, set()), None)
+        if found is not None:
             context.report.add(
                 "protocol-mismatch",
                 source.span,
                 "a route is chosen by the caller's own proxy, which knows services and not identities",
+                labels=() if found is source else (Label(span=found.span, text="the group contains this"),),
                 advice="name services, namespaces or groups of those",
             )
             return None
     meant = _gather(context, world, sources)
     return ir.Principals(tuple(_sorted(meant.principals))) if meant.principals else None
+
+
+def _not_callers(context: Context, source: ast.Source, seen: set[int]) -> Iterator[ast.Source]:
+    """What is no service or namespace in a source, however deep in groups."""
+    match source:
+        case ast.IdentitySource() | ast.AuthenticatedSource() | ast.AnyoneSource():
+            yield source
+        case ast.GroupSource(group=ref):
+            entry = context.definition("group", ref.scope, ref.name, ref.span)
+            if entry is None or not isinstance(entry.declaration, ast.Group) or id(entry.declaration) in seen:
+                return
+            seen.add(id(entry.declaration))
+            if context.may_descend(ref.span, "groups"):
+                for member in entry.declaration.members:
+                    yield from _not_callers(context.within(entry), member, seen)
+        case ast.ServiceSource() | ast.NamespaceSource():
+            return
 
 
 def _sorted(principals: dict[ir.Principal, None]) -> list[ir.Principal]:
@@ -106,16 +125,14 @@ def _add_group(context: Context, world: World, source: ast.GroupSource, meant: _
     entry = context.definition("group", ref.scope, ref.name, ref.span)
     if entry is None or not isinstance(entry.declaration, ast.Group):
         return
-    marker = f"group {ref.name}"
-    if marker in context.expanding:
+    if context.is_expanding(entry):
         context.report.add("cyclic-definition", ref.span, f"group `{ref.name}` contains itself")
         return
     if id(entry.declaration) in meant.groups or not context.may_descend(ref.span, "groups"):
         return
     meant.groups.add(id(entry.declaration))
-    inside = replace(context.inside(entry.module), expanding=(*context.expanding, marker))
     for member in entry.declaration.members:
-        _add(inside, world, member, meant)
+        _add(context.within(entry), world, member, meant)
 
 
 def _refuse_shared(context: Context, world: World, meant: _Meant) -> None:

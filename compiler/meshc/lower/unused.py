@@ -1,16 +1,17 @@
 """Definitions: those that nothing uses are reported, and every one is checked, used or not."""
 
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 
 from meshc import ast
+from meshc.literals import LiteralError, read_quantity
 from meshc.lower import values
 from meshc.lower.context import Context
 from meshc.lower.profiles import check_profile, expand_uses
 from meshc.lower.settings import lower_setting
 from meshc.lower.sources import lower_sources
 from meshc.lower.world import World
-from meshc.resolve import BASE, Module
-from meshc.resolve.modules import declarations
+from meshc.resolve import Module
 
 
 def check_definitions(context: Context, world: World) -> None:
@@ -18,7 +19,9 @@ def check_definitions(context: Context, world: World) -> None:
     for module in context.symbols.modules.values():
         inside = context.inside(module.path)
         for definition in _definitions(module):
-            if not context.report.is_used(definition) and _counts(context, module, definition):
+            if not _counts(context, module, definition):
+                continue
+            if not context.report.is_used(definition):
                 _check_unused(inside, world, definition)
                 if module.is_program:
                     kind = type(definition).__name__.lower()
@@ -31,16 +34,19 @@ def check_definitions(context: Context, world: World) -> None:
 
 
 def _counts(context: Context, module: Module, definition: ast.Let | ast.Group | ast.Profile) -> bool:
-    """Whether a definition is the one that its name means: a second one of the name has been reported already."""
+    """Whether a definition is the one that its name means: not a second one, which has been reported already, nor one that an
+    environment replaces, nor one of another environment.
+    """
     tables = context.symbols.visibility.own.get(module.path, ())
     found = [names.table(definition).get(definition.name.text) for names in tables]
     return any(entry is not None and entry.declaration is definition for entry in found)
 
 
 def _definitions(module: Module) -> Iterator[ast.Let | ast.Group | ast.Profile]:
-    for layer, declaration in declarations(module.file, None):
-        if layer == BASE and isinstance(declaration, ast.Let | ast.Group | ast.Profile):
-            yield declaration
+    """All of a file, those of its environments too."""
+    for declaration in module.file.declarations:
+        inner = declaration.declarations if isinstance(declaration, ast.Environment) else (declaration,)
+        yield from (one for one in inner if isinstance(one, ast.Let | ast.Group | ast.Profile))
 
 
 def _check_unused(context: Context, world: World, definition: ast.Let | ast.Group | ast.Profile) -> None:
@@ -49,7 +55,7 @@ def _check_unused(context: Context, world: World, definition: ast.Let | ast.Grou
             for literal in definition.values:
                 for value in values.expand(context, literal):
                     if isinstance(value, ast.Quantity):
-                        values.quantity(context, value, f"`{definition.name.text}`", "int")
+                        _check_quantity(context, value)
         case ast.Group():
             lower_sources(context, world, ast.Sources(include=definition.members, span=definition.span))
         case ast.Profile():
@@ -63,7 +69,36 @@ def _check_unused(context: Context, world: World, definition: ast.Let | ast.Grou
                 span=definition.name.span,
             )
             for _, inside, setting in expand_uses(context, (use,)):
-                lower_setting(inside, world, setting, None)
+                _check_setting(inside, world, setting)
+
+
+def _check_quantity(context: Context, value: ast.Quantity) -> None:
+    try:
+        read_quantity(value.text)
+    except LiteralError as error:
+        context.report.add("type-mismatch", value.span, error.message, advice=error.advice)
+
+
+def _check_setting(context: Context, world: World, setting: ast.Setting) -> None:
+    """Report mistakes in a setting; where a parameter decides its value, only what no argument could mend."""
+    scratch = replace(context.report, found={})
+    lower_setting(replace(context, report=scratch), world, setting, None)
+    is_open = any(variable.scope is None and variable.name in context.parameters for variable in _variables(setting))
+    for found in scratch.found:
+        if not is_open or found.name == "type-mismatch" or found.name.startswith("unknown-"):
+            context.report.found[found] = None
+
+
+def _variables(node: object) -> Iterator[ast.Var]:
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, ast.Var):
+            yield one
+        elif isinstance(one, tuple):
+            waiting.extend(one)
+        elif is_dataclass(one):
+            waiting.extend(getattr(one, field.name) for field in fields(one))
 
 
 def _example(parameter: ast.Parameter) -> ast.Literal:

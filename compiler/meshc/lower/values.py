@@ -1,7 +1,6 @@
 """Typed values: variables are replaced by what they stand for, and each literal is checked against the type its place needs."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from typing import TypeVar
@@ -23,7 +22,7 @@ from meshc.literals import (
     read_quantity,
 )
 from meshc.lower.context import Context
-from meshc.path_patterns import PatternError, check_regex
+from meshc.path_patterns import PatternError, read_regex
 from meshc.source import Span
 
 MAX_VALUES = 10_000
@@ -41,8 +40,9 @@ def expand(context: Context, literal: ast.Literal) -> tuple[ast.Literal, ...]:
     entry = context.definition("let", literal.scope, literal.name, literal.span)
     if entry is None or not isinstance(entry.declaration, ast.Let):
         return ()
-    if literal.name in context.expanding:
-        chain = " → ".join(f"${name}" for name in (*context.expanding, literal.name))
+    if context.is_expanding(entry):
+        lets = (one.declaration for one in (*context.expanding, entry) if isinstance(one.declaration, ast.Let))
+        chain = " → ".join(f"${let.name.text}" for let in lets)
         context.report.add("cyclic-definition", literal.span, f"`${literal.name}` refers to itself", advice=chain)
         return ()
     if not context.may_descend(literal.span, "lets"):
@@ -50,7 +50,7 @@ def expand(context: Context, literal: ast.Literal) -> tuple[ast.Literal, ...]:
     known = context.report.expanded.get(id(entry.declaration))
     if known is not None:
         return known
-    inner = _expanding(context.inside(entry.module), literal.name)
+    inner = context.within(entry)
     values = tuple(value for part in entry.declaration.values for value in expand(inner, part))
     if len(values) > MAX_VALUES:
         context.report.add(
@@ -59,10 +59,6 @@ def expand(context: Context, literal: ast.Literal) -> tuple[ast.Literal, ...]:
         values = ()
     context.report.expanded[id(entry.declaration)] = values
     return values
-
-
-def _expanding(context: Context, name: str) -> Context:
-    return replace(context, expanding=(*context.expanding, name))
 
 
 def one(context: Context, literal: ast.Literal, what: str) -> ast.Literal | None:
@@ -173,7 +169,7 @@ def texts(context: Context, literals: tuple[ast.Literal, ...], what: str) -> Ite
 
 
 def regex(context: Context, literal: ast.Literal, what: str) -> str | None:
-    """A regular expression that RE2 accepts."""
+    """A regular expression that RE2 accepts, without the anchors at its ends."""
     value = one(context, literal, what)
     if value is None:
         return None
@@ -181,12 +177,11 @@ def regex(context: Context, literal: ast.Literal, what: str) -> str | None:
         mismatch(context, value, literal.span, what, "regex")
         return None
     try:
-        check_regex(value.pattern)
+        return read_regex(value.pattern)
     except PatternError as error:
         name = "regex-too-large" if "instructions" in error.message else "invalid-regex"
         context.report.add(name, value.span, error.message, advice=error.advice)
         return None
-    return value.pattern
 
 
 def quantity(context: Context, literal: ast.Literal, what: str, kind: str) -> Typed | None:

@@ -21,6 +21,7 @@ JOINED: Final = frozenset(
         "authentication",
         "authorization",
         "cache-control",
+        "cdn-loop",
         "content-encoding",
         "content-type",
         "cookie",

@@ -10,6 +10,7 @@ from meshc.diagnostics import Diagnostic, diagnose
 from meshc_envoy.addresses import service_host
 from meshc_envoy.conditions import alternatives, atoms_of, path_matchers
 from meshc_envoy.inbound import waits_for_caller
+from meshc_envoy.joined_headers import JOINED
 from meshc_envoy.queries import MAX_PATTERNS, is_plain_query_name, query_expression, query_patterns
 from meshc_envoy.requests import stage_atoms
 from meshc_envoy.shapes import Object
@@ -103,6 +104,10 @@ def _atom(atom: ir.Atom, rule: ir.Rule) -> Iterator[Diagnostic]:
         case ir.HostIs(ir.Matches(pattern)) | ir.SniIs(ir.Matches(pattern)) if spells_upper_case(pattern):
             message = f'envoy cannot test a host for `re"{pattern}"` exactly, because it names upper-case letters'
             advice = "hosts are compared in lower case: write the pattern in lower case"
+            yield diagnose("unsupported-by-target", rule.span, message, advice=advice)
+        case ir.HeaderIs(name, ir.Equals("")) if name in JOINED:
+            message = f"envoy drops empty lines of `{name}`, so it cannot test for them"
+            advice = "test `is absent`, or for the values that are meant"
             yield diagnose("unsupported-by-target", rule.span, message, advice=advice)
         case ir.QueryIs(name, _) if not is_plain_query_name(name):
             message = f"envoy cannot read the query parameter `{name}`"

@@ -229,7 +229,9 @@ def test_decide(project: Path, meshc: Meshc, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode("latin-1"))))
     ran = meshc("decide")
     assert ran.status == 1
-    assert [json.loads(line)["access"] for line in ran.out.splitlines()] == ["allow", "deny"]
+    answers = [json.loads(line) for line in ran.out.splitlines()]
+    assert [answer.get("access") for answer in answers] == ["allow", "deny", None, None]
+    assert "no service is called `wep`" in answers[2]["error"]
     assert "line 4: no service is called `wep`; did you mean `web`?" in ran.err
     assert "line 5: the line is not UTF-8" in ran.err
 
