@@ -62,7 +62,9 @@ def _project_files(console: Console) -> list[Path]:
         raise UsageError("no `meshc.yaml` here or above; name files or directories")
     policies = Path(os.path.relpath(directory / read_project_config(directory, console).policies))
     if not policies.exists():
-        raise UsageError(f"`{CONFIG_NAME}` says that the policies are in `{policies}`, which does not exist")
+        raise UsageError(
+            f"the policies are expected in `{policies}`, which does not exist; `{CONFIG_NAME}` can name another place"
+        )
     return _below(policies) if policies.is_dir() else [policies]
 
 

@@ -217,14 +217,14 @@ def _fits(context: Context, node: ast.RequestLine, service: ServiceInfo, port: P
             return True
         more = ' with host "…"` for the server name in its TLS hello' if known else "` for a connection to it"
         advice = f"write `TCP {node.service.name}{more}"
-        message = f"{shown} is a {port.protocol.value} port, which sees connections and no requests"
+        message = f"{shown} speaks {port.protocol.value}: it sees connections and no requests"
         context.report.add("protocol-mismatch", node.method.span, message, advice=advice)
         return False
     if method == "TCP":
-        context.report.add("protocol-mismatch", node.method.span, f"{shown} is a {port.protocol.value} port, not tcp")
+        context.report.add("protocol-mismatch", node.method.span, f"{shown} speaks {port.protocol.value}, not tcp")
         return False
     if method == "GRPC" and port.protocol not in {Protocol.GRPC, Protocol.HTTP2}:
-        message = f"{shown} is a {port.protocol.value} port, not grpc"
+        message = f"{shown} speaks {port.protocol.value}, not grpc"
         context.report.add("protocol-mismatch", node.method.span, message)
         return False
     if node.target is None:

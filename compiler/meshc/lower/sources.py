@@ -151,5 +151,8 @@ def _refuse_shared(context: Context, world: World, meant: _Meant) -> None:
                 f"`{service.shown}` cannot be told apart from {names}",
                 label=f"its service account is `{service.service_account}`",
                 labels=tuple(Label(span=one.span, text="has the same service account") for one in others),
-                advice=(f"name {names} too if both are meant", "or give one of them a service account of its own"),
+                advice=(
+                    f"name {names} too if both are meant",
+                    "or, if their pods are different ones, run one of them under a service account of its own",
+                ),
             )
