@@ -1,7 +1,8 @@
 """Mistakes, each marked on its line: `# error: NAME "part of the message"`, or `# warning: …`; cases are parted by `---`.
 
 A case must be reported exactly as marked: no diagnostic more, none less. Blocks of common declarations stand in `PREAMBLES`,
-named by a first line `# with: shop`.
+named by a first line `# with: shop`. A first line `# env: prod` chooses an environment, and `# file: PATH` starts a file of a
+project whose program is `main.mesh`.
 """
 
 import re
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from meshc_harness.compare import analyze_text
+from meshc.diagnostics import Diagnostic
+from meshc.frontend import analyze
+from meshc.load import CONFIG_NAME, load
+from meshc_harness.compare import TODAY, analyze_text
 
 CASES = Path(__file__).parent / "cases"
 MARK = re.compile(r'# (error|warning): ([a-z0-9-]+)(?: "(.*)")?\s*$')
@@ -46,24 +50,59 @@ def cases() -> list[tuple[str, str]]:
     return found
 
 
+Found = dict[tuple[str, int, str, str], str]
+
+
 @pytest.mark.parametrize("text", [text for _, text in cases()], ids=[name for name, _ in cases()])
-def test_a_case_is_reported_as_marked(text: str) -> None:
-    named = re.match(r"# with: (\w+)\n", text)
-    preamble = PREAMBLES[named[1]] if named else ""
-    offset = preamble.count("\n")
-    expected = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        for mark in MARK.finditer(line):
-            expected[(number, mark[1], mark[2])] = mark[3] or ""
-    found = {
-        (one.span.line - offset, one.severity.value, one.name): one.message
-        for one in analyze_text(preamble + text).diagnostics
-    }
+def test_a_case_is_reported_as_marked(text: str, tmp_path: Path) -> None:
+    expected: Found = {}
+    for path, content in files(text).items():
+        for number, line in enumerate(content.splitlines(), 1):
+            for mark in MARK.finditer(line):
+                expected[(path, number, mark[1], mark[2])] = mark[3] or ""
+    found = reported(text, tmp_path)
     assert found.keys() == expected.keys(), found
     for key, part in expected.items():
         assert part in found[key]
         assert found[key][0] == found[key][0].lower() or found[key].startswith(("`", "POST"))
         assert not found[key].endswith(".")
+
+
+def files(text: str) -> dict[str, str]:
+    """The files of a case; without names, it is one."""
+    parts = re.split(r"^# file: (\S+)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True)) or {"main.mesh": text}
+
+
+def reported(text: str, folder: Path) -> Found:
+    """What is found in a case."""
+    named = re.search(r"^# with: (\w+)\n", text)
+    chosen = re.search(r"^# env: (\w+)\n", text, re.MULTILINE)
+    preamble = PREAMBLES[named[1]] if named else ""
+    offset = preamble.count("\n")
+    environment = chosen[1] if chosen else None
+    if "# file: " in text:
+        found = analyze_files(files(text), folder, environment)
+    else:
+        found = analyze_text(preamble + text, "main.mesh", environment).diagnostics
+    return {(one.span.path, one.span.line - offset, one.severity.value, one.name): one.message for one in found}
+
+
+def analyze_files(texts: dict[str, str], folder: Path, environment: str | None) -> tuple[Diagnostic, ...]:
+    """Everything that is found in a program of several files."""
+    (folder / CONFIG_NAME).touch()
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    loaded = load(folder / "main.mesh")
+    return analyze(
+        loaded.modules,
+        loaded.inventory,
+        loaded.comments,
+        environment=environment,
+        today=TODAY,
+        earlier=loaded.diagnostics,
+    ).diagnostics
 
 
 def test_there_are_many_cases() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from meshc import format as formatting
 from meshc.config import read_config
-from meshc.diagnostics import RULES, Diagnostic, Severity
+from meshc.diagnostics import RULES, Diagnostic
 from meshc.format import format_source
 from meshc.frontend import Analysis, analyze
 from meshc.load import CONFIG_NAME, load
@@ -31,6 +31,8 @@ BLOCK_OR_HEADING = re.compile(rf"{BLOCK.pattern}|^#+ ", re.MULTILINE | re.DOTALL
 MARK = re.compile(r'[ \t]*# (error|warning): ([a-z0-9-]+) "(.*)"$', re.MULTILINE)
 
 ONE_FILE = "policy.mesh"
+BESIDE_THE_POINT = frozenset({"inventory-incomplete", "powerless-source", "unreachable-service", "unused-declaration"})
+"""Warnings that small examples may show without saying so, but for those on the warning's own page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +137,7 @@ def in_target(analysis: Analysis) -> tuple[Diagnostic, ...]:
 @pytest.mark.parametrize("example", ALL, ids=[f"{one.page}-{one.number}" for one in ALL])
 def test_an_example_is_reported_as_marked(example: Example, tmp_path: Path) -> None:
     found = diagnostics(example, tmp_path)
-    counted = [one for one in found if one.severity is Severity.ERROR or one.name == example.page]
+    counted = [one for one in found if one.name == example.page or one.name not in BESIDE_THE_POINT]
     wanted = {(mark.path, mark.line, mark.severity, mark.name) for mark in example.marks}
     assert {(one.span.path, one.span.line, one.severity.value, one.name) for one in counted} == wanted, counted
     for mark in example.marks:

@@ -18,14 +18,14 @@ from meshc.source import SourceFile
 TODAY = date(2026, 1, 1)
 
 
-def analyze_text(text: str, path: str = "policy.mesh") -> Analysis:
-    """Analyze a program of one file."""
+def analyze_text(text: str, path: str = "policy.mesh", environment: str | None = None) -> Analysis:
+    """Analyze a program of one file, for one of its environments or for none."""
     parsed = parse(SourceFile(path, text))
     return analyze(
         {path: Module(file=parsed.file, imports={})},
         (),
         {path: [(comment.text, comment.span) for comment in parsed.comments]},
-        environment=None,
+        environment=environment,
         today=TODAY,
         earlier=parsed.diagnostics,
     )

@@ -77,7 +77,7 @@ def programs(draw: st.DrawFn) -> RandomProgram:
         if has_jwt:
             lines.append(_jwt(name, required=draw(st.booleans())))
         mode = draw(st.sampled_from((None, None, "strict", "permissive", "off")))
-        if mode is not None:
+        if mode is not None and spoken != ["tls"]:
             lines.append(f"authenticate {name} {{ mtls {mode} }}")
         ports.extend(
             Port(

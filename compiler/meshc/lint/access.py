@@ -64,15 +64,30 @@ def evadable_identity_deny(lowered: Lowered) -> Iterator[Diagnostic]:
         if rule.effect is not Effect.DENY or rule.rule.principals.include == (ir.AnyPeer(),):
             continue
         for service, port in _ports(lowered, rule):
-            if port.mtls is not MtlsMode.STRICT and isinstance(service, ir.Workload):
-                yield diagnose(
-                    "evadable-identity-deny",
-                    rule.rule.span,
-                    f"a caller without mTLS evades this rule on `{service.namespace}.{service.name}:{port.number}`",
-                    labels=(Label(span=port.span, text=f"mTLS is {port.mtls.value} on this port"),),
-                    advice="make mTLS strict there, or allow the callers that are meant instead",
-                )
-                break
+            shown = f"`{service.namespace}.{service.name}:{port.number}`"
+            if not isinstance(service, ir.Workload):
+                continue
+            if port.protocol is ir.Protocol.TLS and _admits_anyone(port):
+                label = Label(span=port.span, text="this port passes TLS through, and nobody has an identity on it")
+                message = f"every caller evades this rule on {shown}"
+                advice = "deny addresses there with `from`, or allow those that are meant"
+            elif port.mtls is not MtlsMode.STRICT:
+                label = Label(span=port.span, text=f"mTLS is {port.mtls.value} on this port")
+                message = f"a caller without mTLS evades this rule on {shown}"
+                advice = "make mTLS strict there, or allow the callers that are meant instead"
+            else:
+                continue
+            yield diagnose("evadable-identity-deny", rule.rule.span, message, labels=(label,), advice=advice)
+            break
+
+
+def _admits_anyone(port: ir.PortPolicy) -> bool:
+    """Whether some caller without an identity may pass the allow-lists of a port."""
+    return all(
+        any(ir.AnyPeer() in rule.principals.include for rule in stage.rules)
+        for stage in port.access
+        if stage.effect is Effect.ALLOW and not stage.shadow
+    )
 
 
 def evadable_path_deny(lowered: Lowered) -> Iterator[Diagnostic]:

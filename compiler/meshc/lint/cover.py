@@ -13,6 +13,7 @@ from meshc.ir import Effect
 from meshc.lower.access import ScopedRule
 from meshc.lower.program import Lowered
 from meshc.lower.scopes import Nearness
+from meshc.lower.services import PortInfo, ServiceInfo
 from meshc.semantics.paths import path_matcher
 
 Scope = tuple[Nearness, object]
@@ -28,6 +29,14 @@ def covered_rule(lowered: Lowered) -> Iterator[Diagnostic]:
                 rule.rule.span,
                 "this rule can never match: it excepts all of its sources",
                 advice=("mend what stands after `except`, or remove the rule", *_closing(rule)),
+            )
+            continue
+        if not _ports(lowered, rule):
+            yield diagnose(
+                "covered-rule",
+                rule.rule.span,
+                f"this rule can never match: {_nowhere(rule)}",
+                advice="declare the ports that are meant, or remove the rule",
             )
             continue
         other = next((one for one in _wider(by_scope, rule) if _hides(lowered, one, rule)), None)
@@ -47,6 +56,13 @@ def _closing(rule: ScopedRule) -> tuple[str, ...]:
     """What else such a rule does, so that nobody opens a port by removing it."""
     closes = rule.effect is Effect.ALLOW and not rule.shadow
     return ("as an `allow` it still closes its ports: without it, `default access` decides",) if closes else ()
+
+
+def _nowhere(rule: ScopedRule) -> str:
+    place = "the mesh" if rule.target.nearness is Nearness.MESH else f"`{rule.target.shown}`"
+    if rule.needs_sni:
+        return f"it tests the server name, and {place} has no tls port"
+    return f"it looks at requests, and {place} has no port for them" if rule.needs_http else f"{place} has no port"
 
 
 def _by_scope(lowered: Lowered) -> Mapping[Scope, list[ScopedRule]]:
@@ -90,9 +106,13 @@ def _hides(lowered: Lowered, other: ScopedRule, rule: ScopedRule) -> bool:
         places = [(one.rule.span.path, one.rule.span.start) for one in (other, rule)]
         if places[0] > places[1]:
             return False
+    return all(other.in_scope(service, port) for service, port in _ports(lowered, rule))
+
+
+def _ports(lowered: Lowered, rule: ScopedRule) -> list[tuple[ServiceInfo, PortInfo]]:
+    """The ports that a rule is in scope of."""
     services = lowered.world.services.values() if rule.target.service is None else (rule.target.service,)
-    ports = [(service, port) for service in services for port in service.ports if rule.in_scope(service, port)]
-    return bool(ports) and all(other.in_scope(service, port) for service, port in ports)
+    return [(service, port) for service in services for port in service.ports if rule.in_scope(service, port)]
 
 
 def _contains(other: ScopedRule, rule: ScopedRule) -> bool:

@@ -9,10 +9,10 @@ from datetime import date
 from meshc import ast, ir
 from meshc.ir import Protocol
 from meshc.lower import values
-from meshc.lower.conditions import all_of, lower_condition, lower_operations
+from meshc.lower.conditions import all_of, lower_condition, lower_operations, subject_kinds
 from meshc.lower.context import Context
 from meshc.lower.layers import Given
-from meshc.lower.scopes import Nearness, Target, lower_scope
+from meshc.lower.scopes import Nearness, Target, check_rpc, has_ports, lower_scope
 from meshc.lower.services import PortInfo, ServiceInfo
 from meshc.lower.sources import lower_sources
 from meshc.lower.world import World
@@ -43,7 +43,7 @@ class ScopedRule:
 def lower_access(context: Context, world: World, node: ast.Access) -> Iterator[ScopedRule]:
     """The rules of one block; what is wrong with one is reported, and it is left out."""
     target = lower_scope(context, world, node.scope)
-    if target is None:
+    if target is None or not has_ports(context, target):
         return
     for one in node.rules:
         rule = _lower_rule(context, world, target, one)
@@ -57,7 +57,7 @@ def _lower_rule(context: Context, world: World, target: Target, node: ast.Rule) 
     operations = lower_operations(context, node.operations)
     condition = lower_condition(context, node.condition)
     because, until = _notes(context, node)
-    kinds = set(_kinds(node.condition))
+    kinds = set(subject_kinds(node.condition))
     needs_http = bool(node.operations) or bool(kinds - {"source-ip", "remote-ip", "sni"})
     needs_sni = "sni" in kinds
     _check_protocols(context, target, node, needs_http=needs_http, needs_sni=needs_sni)
@@ -110,22 +110,10 @@ def _notes(context: Context, node: ast.Rule) -> tuple[str | None, date | None]:
                 until = values.day(context, note.date, "the day after `until`")
     if until is not None and until < context.today:
         days = (context.today - until).days
+        message = f"this rule expired on {until}, {days} day{'' if days == 1 else 's'} ago"
         advice = "remove the rule, or give it a later day"
-        context.report.add("expired-rule", node.span, f"this rule expired on {until}, {days} days ago", advice=advice)
+        context.report.add("expired-rule", node.span, message, advice=advice)
     return because, until
-
-
-def _kinds(condition: ast.Condition | None) -> Iterator[str]:
-    match condition:
-        case None:
-            return
-        case ast.Test(subject=subject):
-            yield subject.kind
-        case ast.NotTest(condition=inner):
-            yield from _kinds(inner)
-        case ast.AllOf(conditions=parts) | ast.AnyOf(conditions=parts):
-            for part in parts:
-                yield from _kinds(part)
 
 
 def _check_protocols(context: Context, target: Target, node: ast.Rule, *, needs_http: bool, needs_sni: bool) -> None:
@@ -145,17 +133,8 @@ def _check_protocols(context: Context, target: Target, node: ast.Rule, *, needs_
     if needs_sni and not any(port.protocol is Protocol.TLS for port in ports) and node.condition is not None:
         advice = "`sni` is known on `tls` ports alone"
         context.report.add("protocol-mismatch", node.condition.span, f"{shown} has no `tls` port", advice=advice)
-    _check_rpc(context, node, ports, shown)
+    check_rpc(context, target, node.operations)
     _check_tls(context, target, node, ports, shown)
-
-
-def _check_rpc(context: Context, node: ast.Rule, ports: Sequence[PortInfo], shown: str) -> None:
-    if any(port.protocol in {Protocol.GRPC, Protocol.HTTP2} for port in ports):
-        return
-    for operation in node.operations:
-        if isinstance(operation, ast.RpcOperation):
-            advice = "declare the port as `grpc`"
-            context.report.add("protocol-mismatch", operation.span, f"{shown} does not speak gRPC", advice=advice)
 
 
 def _check_tls(context: Context, target: Target, node: ast.Rule, ports: Sequence[PortInfo], shown: str) -> None:

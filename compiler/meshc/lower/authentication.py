@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from meshc import ast, ir
-from meshc.ir import MtlsMode
+from meshc.ir import MtlsMode, Protocol
 from meshc.lower import values
 from meshc.lower.context import Context, Report
 from meshc.lower.layers import Given, Layered
 from meshc.lower.names import read_header
-from meshc.lower.scopes import Nearness, Target, lower_scope
+from meshc.lower.scopes import Nearness, Target, has_ports, lower_scope
 from meshc.lower.services import PortInfo, ServiceInfo
 from meshc.lower.world import World, named_port
 from meshc.source import Span
@@ -66,10 +66,13 @@ def lower_authenticate(
         message = f"`{target.shown}` lies outside the mesh, whose proxies cannot authenticate for it"
         context.report.add("protocol-mismatch", target.span, message)
         return
+    if not has_ports(context, target):
+        return
     for item in node.items:
         match item:
             case ast.Mtls():
                 mode = context.word(item.mode, MTLS_MODES, "mTLS mode")
+                _refuse_passthrough(context, target, item.span)
                 if mode is not None:
                     authentication.set_mode(target, mode, layer, item.span)
             case ast.PortMtls():
@@ -103,7 +106,17 @@ def _lower_port_mode(
     if mode is not None:
         shown = f"{target.shown}:{port.number}"
         narrow = Target(nearness=Nearness.PORT, service=target.service, port=port, shown=shown, span=item.span)
+        _refuse_passthrough(context, narrow, item.span)
         authentication.set_mode(narrow, mode, layer, item.span)
+
+
+def _refuse_passthrough(context: Context, target: Target, span: Span) -> None:
+    """Report a mode for tls ports alone."""
+    ports = target.named_ports()
+    if ports and all(port.protocol is Protocol.TLS for port in ports):
+        message = f"`{target.shown}` passes TLS through, so there is no mTLS of the mesh on it"
+        advice = "leave it out; for mTLS of the mesh, declare the port as `tcp`"
+        context.report.add("protocol-mismatch", span, message, advice=advice)
 
 
 def _check_http(context: Context, target: Target, item: ast.Jwt) -> None:
@@ -185,6 +198,9 @@ def _once(context: Context, key: str, span: Span, parts: _Parts) -> None:
 def _read_jwks(context: Context, item: ast.Jwks) -> tuple[str, str] | None:
     text = values.text(context, item.location, "the place of the keys")
     if text is None:
+        return None
+    if item.kind == "file" and not text:
+        context.report.add("missing-setting", item.span, "the file of the keys has no name")
         return None
     if item.kind == "url":
         parts = urlsplit(text)

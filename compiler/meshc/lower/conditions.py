@@ -1,7 +1,7 @@
 """Operations and conditions: from syntax to the boolean algebra of `ir`, with every literal checked."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from meshc import ast, ir
 from meshc.lower import values
@@ -12,7 +12,9 @@ from meshc.source import Span
 
 _RPC = re.compile(r"([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)/(\*|[A-Za-z_][A-Za-z0-9_]*)")
 _QUERY_TEXT = re.compile(r"[A-Za-z0-9._~-]*")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no header's value may hold. Source: RFC 9110, 5.5."""
+_HOST_TEXT = re.compile(r"[a-z0-9._~!$&'()+;=%-]*|\[[0-9a-f:.]*\]?")
 
 
 def lower_operations(context: Context, operations: Sequence[ast.Operation]) -> ir.Condition:
@@ -105,6 +107,28 @@ def lower_condition(context: Context, condition: ast.Condition | None) -> ir.Con
             return _lower_test(context, condition)
 
 
+def subject_kinds(condition: ast.Condition | None) -> Iterator[str]:
+    """What the tests of a condition look at, as the syntax tree calls it."""
+    match condition:
+        case None:
+            return
+        case ast.Test(subject=subject):
+            yield subject.kind
+        case ast.NotTest(condition=inner):
+            yield from subject_kinds(inner)
+        case ast.AllOf(conditions=parts) | ast.AnyOf(conditions=parts):
+            for part in parts:
+                yield from subject_kinds(part)
+
+
+def refuse_server_name(context: Context, condition: ast.Condition | None, why: str) -> None:
+    """Report `sni` in a condition over requests, which do not carry one."""
+    if condition is not None and "sni" in subject_kinds(condition):
+        advice = "`sni` is known on `tls` ports alone; test `host`"
+        message = f"{why}, and a request has no server name"
+        context.report.add("protocol-mismatch", condition.span, message, advice=advice)
+
+
 def _lower_test(context: Context, test: ast.Test) -> ir.Condition:
     if test.operator == "!=":
         return ir.Not(_lower_positive(context, test, "=="))
@@ -173,7 +197,7 @@ def _text_tests(context: Context, test: ast.Test, operator: str) -> tuple[ir.Tex
         return None
     texts = list(values.texts(context, test.operands, what))
     for text, span in texts:
-        _check_text(context, kind, text, span)
+        _check_text(context, kind, text, operator, span)
     if operator != "in" and len(texts) > 1:
         advice = "write `in (…)`" if operator == "==" else ""
         context.report.add("type-mismatch", test.span, f"`{operator.replace('-', ' ')}` takes one value", advice=advice)
@@ -197,16 +221,28 @@ _MAKE: dict[str, Callable[[str], ir.TextTest | ir.Contains]] = {
 }
 
 
-def _check_text(context: Context, kind: str, text: str, span: Span) -> None:
+def _check_text(context: Context, kind: str, text: str, operator: str, span: Span) -> None:
+    """Report a literal that no value can be, or that none can start or end with."""
+    is_start, is_end = operator != "ends-with", operator != "starts-with"
     if kind == "query":
         _check_query(context, text, span)
-    if kind == "header" and (text != text.strip(" \t") or _CONTROL.search(text)):
-        advice = "blanks at both ends of a value are trimmed before it is judged"
-        context.report.add("invalid-header", span, f"no header can have the value `{text!r}`", advice=advice)
-    if kind in {"host", "sni"} and (text != text.lower() or ":" in text or text.endswith(".")):
-        clean = text.lower().partition(":")[0].rstrip(".")
-        advice = f'write `"{clean}"`: the host is judged in lower case, without port and final dot'
-        context.report.add("invalid-host", span, f"no request has the host `{text}`", advice=advice)
+    if kind == "header":
+        blanks = (is_start and text[:1] in {" ", "\t"}) or (is_end and text[-1:] in {" ", "\t"})
+        if blanks or CONTROL.search(text):
+            advice = "control characters are refused" if not blanks else "blanks at both ends of a value are trimmed"
+            message = f'no header can have the value `"{text}"`' if blanks else "no header can have such a value"
+            context.report.add("invalid-header", span, message, advice=advice)
+    if kind in {"host", "sni"} and (not _HOST_TEXT.fullmatch(text) or (is_end and text.endswith("."))):
+        context.report.add("invalid-host", span, f"no request has the host `{text}`", advice=_host_advice(kind, text))
+
+
+def _host_advice(kind: str, text: str) -> str:
+    if text.startswith("*."):
+        return f'write `{kind} ends with "{text[1:].lower()}"`'
+    clean = text.lower().partition(":")[0].rstrip(".")
+    if not _HOST_TEXT.fullmatch(clean):
+        return "hosts are ASCII; international names are written as `xn--…`"
+    return f'write `"{clean}"`: the host is judged in lower case, without port and final dot'
 
 
 def _check_query(context: Context, text: str, span: Span) -> None:

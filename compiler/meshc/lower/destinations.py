@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from meshc import ast, ir
+from meshc.diagnostics import Label
+from meshc.ir import Protocol
 from meshc.lower import values
 from meshc.lower.context import Context
 from meshc.lower.services import PortInfo, ServiceInfo
@@ -23,6 +25,13 @@ def lower_destination(
     port = _port(context, world, service, ref, near)
     if port is None:
         return None
+    start = None if near is None else _near_port(context, world, near)
+    if start is not None and not _understands(port.protocol, start.protocol):
+        message = (
+            f"`{service.shown}:{port.number}` speaks {port.protocol.value}, "
+            f"and what arrives here is {start.protocol.value}"
+        )
+        context.report.add("protocol-mismatch", ref.span, message, advice="send it to a port of the same protocol")
     if ref.version is not None and service.version(ref.version) is None:
         known = ", ".join(f"`{version.name}`" for version in service.versions)
         advice = f"its versions are {known}" if known else f"declare it in the service: `version {ref.version}`"
@@ -37,6 +46,16 @@ def lower_destination(
         version=ref.version,
         weight=float(weight),
     )
+
+
+def _near_port(context: Context, world: World, near: ast.Ref) -> PortInfo | None:
+    service = world.find(context, near)
+    return None if service is None else world.find_port(context, service, near)
+
+
+def _understands(protocol: Protocol, sent: Protocol) -> bool:
+    """Whether a port can be sent what was meant for one of another protocol: any requests, or the very same bytes."""
+    return protocol is sent or (protocol.is_http and sent.is_http)
 
 
 def _port(context: Context, world: World, service: ServiceInfo, ref: ast.Ref, near: ast.Ref | None) -> PortInfo | None:
@@ -69,9 +88,20 @@ def lower_destinations(
         if share is not None
     ]
     complete = tuple(one for one in found if one is not None)
+    _refuse_twice(context, nodes, complete)
     if len(complete) != len(nodes):
         return None
     return _merged(complete)
+
+
+def _refuse_twice(context: Context, nodes: Sequence[ast.Destination], destinations: tuple[ir.Destination, ...]) -> None:
+    seen: dict[tuple[str, str, int, str | None], Span] = {}
+    for node, one in zip(nodes, destinations, strict=False):
+        key = (one.namespace, one.service, one.port, one.version)
+        if key in seen and len(nodes) == len(destinations):
+            labels = (Label(span=seen[key], text="the other one"),)
+            context.report.add("duplicate-setting", node.span, "this destination has two shares", labels=labels)
+        seen.setdefault(key, node.span)
 
 
 def _merged(destinations: tuple[ir.Destination, ...]) -> tuple[ir.Destination, ...]:

@@ -27,14 +27,14 @@ class Layered(Generic[Value]):
     report: Report
     given: dict[str, Given[Value]] = field(default_factory=dict)
 
-    def give(self, key: str, value: Value, layer: int, span: Span) -> None:
-        """Record a value; `key` is what messages call the setting."""
+    def give(self, key: str, value: Value, layer: int, span: Span, *, shown: str = "") -> None:
+        """Record a value; `shown`, or else `key`, is what messages call the setting."""
         present = self.given.get(key)
         if present is not None and present.layer == layer and present.value != value:
             self.report.add(
                 "duplicate-setting",
                 span,
-                f"`{key}` is given two different values in one scope",
+                f"`{shown or key}` is given two different values in one scope",
                 label="this one differs",
                 labels=(Label(span=present.span, text="first given here"),),
                 advice="keep one of the two",

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from meshc import ast, ir
 from meshc.lower import values
-from meshc.lower.conditions import all_of, lower_condition, lower_operations
+from meshc.lower.conditions import all_of, lower_condition, lower_operations, refuse_server_name
 from meshc.lower.context import Context
 from meshc.lower.names import read_header
-from meshc.lower.scopes import Target, lower_service_scope
+from meshc.lower.scopes import Target, check_rpc, has_ports, lower_service_scope
 from meshc.lower.services import PortInfo, ServiceInfo
 from meshc.lower.world import World
 
@@ -25,7 +25,7 @@ class ScopedLimit:
 def lower_rate_limit(context: Context, world: World, node: ast.RateLimit, layer: int) -> Iterator[ScopedLimit]:
     """The limits of one block; what is wrong with one is reported, and it is left out."""
     target = lower_service_scope(context, world, node.service)
-    if target is None:
+    if target is None or not has_ports(context, target):
         return
     if target.service is not None and target.service.is_external:
         message = f"`{target.shown}` lies outside the mesh, where no sidecar counts"
@@ -37,6 +37,7 @@ def lower_rate_limit(context: Context, world: World, node: ast.RateLimit, layer:
         context.report.add("protocol-mismatch", target.span, message)
         return
     for one in node.limits:
+        check_rpc(context, target, one.operations)
         limit = _lower_limit(context, one)
         if limit is not None:
             yield ScopedLimit(target=target, layer=layer, limit=limit)
@@ -45,6 +46,7 @@ def lower_rate_limit(context: Context, world: World, node: ast.RateLimit, layer:
 def _lower_limit(context: Context, node: ast.Limit) -> ir.RateLimit | None:
     rate = values.rate(context, node.rate, "a limit")
     burst = None if node.burst is None else values.integer(context, node.burst, "burst", least=1)
+    refuse_server_name(context, node.condition, "a limit counts requests")
     condition = all_of(lower_operations(context, node.operations), lower_condition(context, node.condition))
     per: str | None = None
     match node.per:

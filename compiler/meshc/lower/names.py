@@ -89,7 +89,7 @@ def read_host(context: Context, literal: ast.Text, what: str, *, wildcard: bool 
     if text is None:
         return None
     name = text.removeprefix("*.") if wildcard else text
-    clean = name.lower().rstrip(".").partition(":")[0]
+    clean = name.lower().rpartition("://")[2].partition("/")[0].partition(":")[0].rstrip(".")
     if name == clean and _HOST.fullmatch(name) and len(name) <= _MAX_HOST:
         return text
     advice = "leave out the scheme, the port and the final dot, and write it in lower case"
@@ -121,16 +121,22 @@ def read_header(context: Context, literal: ast.Text, *, for_rules: bool) -> str 
         advice = 'test it with `host == "…"`' if for_rules else 'write `rewrite host "…"`'
         context.report.add("invalid-header", literal.span, "the host is not read as a header", advice=advice)
         return None
-    if for_rules and name.startswith(_DROPPED):
+    if for_rules and is_dropped(name):
         advice = 'who is calling is a source: write `identity "spiffe://…"`'
         context.report.add("invalid-header", literal.span, f"`{name}` is dropped before rules see it", advice=advice)
         return None
-    if for_rules and name in _REWRITTEN:
+    if name in (_REWRITTEN if for_rules else _HOP_BY_HOP):
+        advice = _REWRITTEN[name] if for_rules else "it speaks of one connection, which the proxy at its end knows"
         context.report.add(
-            "invalid-header", literal.span, f"`{name}` is written by proxies, not by callers", advice=_REWRITTEN[name]
+            "invalid-header", literal.span, f"`{name}` is written by proxies, not by callers", advice=advice
         )
         return None
     return name
+
+
+def is_dropped(name: str) -> bool:
+    """Whether a server's sidecar takes this header out of what it receives, since it could spoof what proxies say."""
+    return name.startswith(_DROPPED)
 
 
 _REWRITTEN = {

@@ -1,11 +1,13 @@
 """Scopes: which ports a block speaks of, and how near it is to them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
+from typing import Protocol as Interface
 
 from meshc import ast
+from meshc.ir import Protocol
 from meshc.lower.context import Context
 from meshc.lower.services import PortInfo, ServiceInfo
 from meshc.lower.world import World
@@ -50,7 +52,7 @@ class Target:
         return (self.port,) if self.port is not None else self.service.ports
 
 
-class HasTarget(Protocol):
+class HasTarget(Interface):
     """Anything that is said of a scope."""
 
     @property
@@ -96,6 +98,34 @@ def lower_scope(context: Context, world: World, scope: ast.Scope) -> Target | No
             return Target(nearness=Nearness.NAMESPACE, namespace=name, shown=f"namespace {name}", span=scope.span)
         case ast.ServiceScope(service=ref):
             return lower_service_scope(context, world, ref)
+
+
+def has_ports(context: Context, target: Target) -> bool:
+    """Whether a scope has anything in it that can be called; a service without ports is reported."""
+    service = target.service
+    if service is None or service.ports:
+        return True
+    if not _declares_ports(context, service):
+        message = f"`{target.shown}` has no ports, so nobody can call it"
+        context.report.add("unknown-port", target.span, message, advice="give it a port, or remove this block")
+    return False
+
+
+def _declares_ports(context: Context, service: ServiceInfo) -> bool:
+    """Whether ports are written down at least, though none of them could be understood."""
+    layers = context.symbols.services.get(service.key, [])
+    return service.is_external or any(isinstance(item, ast.Port) for one in layers for item in one.node.items)
+
+
+def check_rpc(context: Context, target: Target, operations: Sequence[ast.Operation]) -> None:
+    """Report operations that name gRPC methods where the scope names ports, and none of them speaks gRPC."""
+    ports = target.named_ports()
+    if not ports or any(port.protocol in {Protocol.GRPC, Protocol.HTTP2} for port in ports):
+        return
+    for operation in operations:
+        if isinstance(operation, ast.RpcOperation):
+            message = f"`{target.shown}` does not speak gRPC"
+            context.report.add("protocol-mismatch", operation.span, message, advice="declare the port as `grpc`")
 
 
 def lower_service_scope(context: Context, world: World, ref: ast.Ref) -> Target | None:

@@ -4,15 +4,16 @@ Keys say what replaces what: a route's `timeout` replaces the block's, a block's
 of them. Retries are one setting as a whole; header changes are one for each header.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from meshc import ast, ir
 from meshc.lower import values
-from meshc.lower.conditions import lower_condition, read_path
+from meshc.lower.conditions import CONTROL, lower_condition, read_path, refuse_server_name
 from meshc.lower.context import Context
 from meshc.lower.destinations import lower_destination, lower_destinations
-from meshc.lower.names import read_header, read_host, read_zone
+from meshc.lower.names import is_dropped, read_header, read_host, read_zone
 from meshc.lower.options import Options
 from meshc.lower.world import World
 from meshc.path_patterns import PatternError, read_path_pattern
@@ -41,6 +42,7 @@ ENDPOINT_KEYS = frozenset(
 """Settings of a port's connections and endpoints; a route cannot have its own."""
 TCP_KEYS = ENDPOINT_KEYS | {"idle-timeout", "destinations"}
 """Settings that make sense without requests."""
+_NOT_IN_URL = re.compile(r"[^\x21-\x7e]|[\"<>\\^`|]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,11 @@ class Setting:
     kind: str
     value: object
     span: Span = field(compare=False)
+
+    @property
+    def shown(self) -> str:
+        """How messages name it: the key, unless it holds more than a user wrote."""
+        return self.kind if self.kind in {"mirror", "fault delay", "fault abort"} else self.key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +251,7 @@ class _Lowering:
 
     def _fault(self, node: ast.FaultDelay | ast.FaultAbort) -> Setting | None:
         share = values.percent(self.context, node.share, "the share of a fault")
+        refuse_server_name(self.context, node.condition, "a fault strikes requests")
         condition = lower_condition(self.context, node.condition)
         fault: ir.FaultDelay | ir.FaultAbort
         if isinstance(node, ast.FaultDelay):
@@ -271,6 +279,14 @@ class _Lowering:
         name = read_header(self.context, node.name, for_rules=False)
         value = None if node.value is None else values.text(self.context, node.value, "the value of a header")
         if name is None or (value is None and node.value is not None):
+            return None
+        if node.direction == "request" and is_dropped(name):
+            message = f"`{name}` is dropped by the server's sidecar, so that nobody can spoof it"
+            self.context.report.add("invalid-header", node.name.span, message, advice="choose another name")
+            return None
+        if value is not None and node.value is not None and CONTROL.search(value):
+            message = "the value of a header holds no control characters"
+            self.context.report.add("invalid-header", node.value.span, message)
             return None
         change = ir.HeaderChange(
             operation=node.operation, direction=node.direction, name=name, value=value, span=node.span
@@ -304,6 +320,11 @@ class _Lowering:
         if not target.startswith(("/", "http://", "https://")):
             advice = 'write a path such as `"/new"` or a URL such as `"https://shop.example/new"`'
             self.context.report.add("invalid-path", node.target.span, f"`{target}` is no place to go", advice=advice)
+            return None
+        if _NOT_IN_URL.search(target) or "**" in target.removesuffix("/**"):
+            message = "the target of a redirect is a URL in ASCII, without blanks, and with `/**` at its end alone"
+            advice = "percent-encode other characters: `%20` is a blank"
+            self.context.report.add("invalid-path", node.target.span, message, advice=advice)
             return None
         return ir.Redirect(target=target, status=status, span=node.span)
 

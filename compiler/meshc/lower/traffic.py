@@ -16,7 +16,7 @@ from meshc.lower.context import Context
 from meshc.lower.destinations import lower_destinations
 from meshc.lower.layers import Layered
 from meshc.lower.profiles import expand_uses
-from meshc.lower.scopes import Target, lower_service_scope
+from meshc.lower.scopes import Target, check_rpc, has_ports, lower_service_scope
 from meshc.lower.services import PortInfo, ServiceInfo
 from meshc.lower.settings import ENDPOINT_KEYS, TCP_KEYS, Setting, lower_setting
 from meshc.lower.sources import lower_callers
@@ -39,8 +39,9 @@ class ScopedTraffic:
 def lower_traffic_scope(context: Context, world: World, node: ast.Traffic, layer: int) -> ScopedTraffic | None:
     """Resolve the scope of one block; None after a report."""
     target = lower_service_scope(context, world, node.service)
-    if target is None:
+    if target is None or not has_ports(context, target):
         return None
+    check_rpc(context, target, [operation for route in node.routes for operation in route.operations])
     if node.routes and not any(port.protocol.is_http for port in target.named_ports()):
         message = f"there are no requests to route on `{target.shown}`"
         context.report.add("protocol-mismatch", node.routes[0].span, message)
@@ -131,7 +132,7 @@ class _PortLowering:
             message = "`tls` says how the caller's proxy originates TLS, which it does for `https` ports of externals"
             self.context.report.add("protocol-mismatch", setting.span, message)
             return
-        layered.give(setting.key, setting, layer, setting.span)
+        layered.give(setting.key, setting, layer, setting.span, shown=setting.shown)
 
     def _shown(self) -> str:
         return f"{self.service.shown}:{self.port.number}"
@@ -190,7 +191,7 @@ class _PortLowering:
                 message = f"`{setting.kind}` belongs to the connections of a port, and not to one route"
                 context.report.add("misplaced-setting", setting.span, message, advice=advice)
                 continue
-            layered.give(setting.key, setting, 0, setting.span)
+            layered.give(setting.key, setting, 0, setting.span, shown=setting.shown)
         own = {key: given.value for key, given in layered.given.items()}
         if "answer" in own and "destinations" in own:
             message = "this route answers by itself and sends requests on as well"

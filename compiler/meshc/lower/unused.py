@@ -16,6 +16,7 @@ from meshc.resolve import Module
 
 def check_definitions(context: Context, world: World) -> None:
     """Report unused lets, groups and profiles of the program's own files, and mistakes in those that nothing expands."""
+    elsewhere = _named_by_environments(context)
     for module in context.symbols.modules.values():
         inside = context.inside(module.path)
         for definition in _definitions(module):
@@ -23,8 +24,8 @@ def check_definitions(context: Context, world: World) -> None:
                 continue
             if not context.report.is_used(definition):
                 _check_unused(inside, world, definition)
-                if module.is_program:
-                    kind = type(definition).__name__.lower()
+                kind = type(definition).__name__.lower()
+                if module.is_program and (kind, definition.name.text) not in elsewhere:
                     message = f"nothing uses {kind} `{definition.name.text}`"
                     context.report.add(
                         "unused-declaration", definition.name.span, message, advice="remove it, or use it"
@@ -47,6 +48,22 @@ def _definitions(module: Module) -> Iterator[ast.Let | ast.Group | ast.Profile]:
     for declaration in module.file.declarations:
         inner = declaration.declarations if isinstance(declaration, ast.Environment) else (declaration,)
         yield from (one for one in inner if isinstance(one, ast.Let | ast.Group | ast.Profile))
+
+
+def _named_by_environments(context: Context) -> set[tuple[str, str]]:
+    """Kinds and names of what some environment uses, the present one or another."""
+    named: set[tuple[str, str]] = set()
+    for module in context.symbols.modules.values():
+        for declaration in module.file.declarations:
+            for node in _nodes(declaration) if isinstance(declaration, ast.Environment) else ():
+                match node:
+                    case ast.Var(name=name):
+                        named.add(("let", name))
+                    case ast.GroupSource(group=ref):
+                        named.add(("group", ref.name))
+                    case ast.Use(profile=ref):
+                        named.add(("profile", ref.name))
+    return named
 
 
 def _check_unused(context: Context, world: World, definition: ast.Let | ast.Group | ast.Profile) -> None:
@@ -83,21 +100,23 @@ def _check_setting(context: Context, world: World, setting: ast.Setting) -> None
     """Report mistakes in a setting; where a parameter decides its value, only what no argument could mend."""
     scratch = replace(context.report, found={})
     lower_setting(replace(context, report=scratch), world, setting, None)
-    is_open = any(variable.scope is None and variable.name in context.parameters for variable in _variables(setting))
+    is_open = any(
+        isinstance(node, ast.Var) and node.scope is None and node.name in context.parameters for node in _nodes(setting)
+    )
     for found in scratch.found:
         if not is_open or found.name == "type-mismatch" or found.name.startswith("unknown-"):
             context.report.found[found] = None
 
 
-def _variables(node: object) -> Iterator[ast.Var]:
+def _nodes(node: object) -> Iterator[object]:
+    """A node and all nodes below it."""
     waiting = [node]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, ast.Var):
-            yield one
-        elif isinstance(one, tuple):
+        if isinstance(one, tuple):
             waiting.extend(one)
         elif is_dataclass(one):
+            yield one
             waiting.extend(getattr(one, field.name) for field in fields(one))
 
 

@@ -123,7 +123,7 @@ def status(context: Context, literal: ast.Literal, what: str, *, least: int = 20
         context.report.add(
             "value-out-of-range",
             literal.span,
-            f"{what} must be a status between {least} and {most}, found `{value.value}`",
+            f"{what} must be between {least} and {most}, found `{value.value}`",
         )
         return None
     return value.value
