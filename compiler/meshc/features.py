@@ -133,6 +133,7 @@ class Feature(Enum):
     EGRESS_ACCESS = "access rules of an external"
     EGRESS_ADDRESS = "address test in a rule of an external"
     EGRESS_CLAIM = "claim test in a rule of an external"
+    EGRESS_CHANGED = "rule of an external about what a route changes"
     TLS_CA_FILE = "tls ca file"
     TLS_SNI = "tls sni"
 
@@ -156,6 +157,8 @@ class Feature(Enum):
     ROUTE_HEADER = "route by header"
     ROUTE_QUERY = "route by query"
     ROUTE_HOST = "route by host"
+    ROUTE_OR = "route by one of several tests"
+    ROUTE_NOT = "route by a test that fails"
     ROUTE_OTHER_CONDITION = "route by another condition"
     ROUTE_SOURCES = "route by sources"
     SPLIT = "split"
@@ -202,7 +205,9 @@ class Feature(Enum):
     FAULT_DELAY = "fault delay"
     FAULT_ABORT = "fault abort"
     FAULT_CONDITION = "fault when"
+    FAULT_OTHER_CONDITION = "fault by another condition"
     MIRROR = "mirror"
+    MIRROR_EXTERNAL = "mirror to an external"
 
     RATE_LIMIT = "rate-limit"
     RATE_LIMIT_PER_SOURCE = "rate-limit per source"

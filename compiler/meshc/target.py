@@ -68,27 +68,40 @@ PortKey = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where everything is when all sidecars of a mesh run on one machine, each workload at addresses of its own.
+class Instance:
+    """One running copy of a workload: a sidecar of its own, at addresses of its own, in front of an application of its own.
 
-    `listen` are the addresses of a workload's inbound listeners, `application` that of its application, `outbound` that
-    of its outbound listeners. `tls_directories` hold each sidecar's `cert.pem`, `key.pem` and `<trust domain>.pem`.
-    `externals` gives an external's host and port an address instead, and `ca_file` verifies the certificates there.
+    `version` is the version that it runs, None where it runs none. `listen` are the addresses of its inbound listeners,
+    never empty, `application` is that of its application, `outbound` that of its outbound listeners. `tls_directory` holds
+    its `cert.pem`, `key.pem` and `<trust domain>.pem`.
     """
 
-    listen: Mapping[WorkloadKey, tuple[str, ...]]
-    application: Mapping[WorkloadKey, str]
-    outbound: Mapping[WorkloadKey, str]
-    tls_directories: Mapping[WorkloadKey, PurePosixPath]
+    version: str | None
+    listen: tuple[str, ...]
+    application: str
+    outbound: str
+    tls_directory: PurePosixPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where everything is when all sidecars of a mesh run on one machine.
+
+    `instances` are those of each workload, never empty, at most one of each version. `externals` gives an external's host
+    and port an address instead, and `ca_file` verifies the certificates there.
+    """
+
+    instances: Mapping[WorkloadKey, tuple[Instance, ...]]
     externals: Mapping[tuple[str, int], tuple[str, int]]
     ca_file: PurePosixPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedEmission:
-    """The files of a placed mesh, and the ports that its sidecars listen on.
+    """The files of a placed mesh, one an instance, and the ports that its sidecars listen on.
 
-    `inbound` is a workload port's at its listen address, `outbound` a destination's at every caller's outbound address.
+    `inbound` is a workload port's at each of its listen addresses, `outbound` a destination's at every caller's outbound
+    address.
     """
 
     emission: Emission

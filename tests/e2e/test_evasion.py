@@ -121,7 +121,7 @@ def test_a_dns_name_is_no_identity() -> None:
 
     async def scenario(scene: Scene, directory: Path) -> None:
         stranger = "spiffe://ops.example/ns/ops/sa/x"
-        address = scene.placed.placement.listen[("a", "target")][0]
+        address = scene.placed.placement.instances[("a", "target")][0].listen[0]
         found: list[Outcome] = []
         for number, dns in enumerate(((), (CALLER,), ("plain.example",))):
             names = Names(uris=(stranger,), dns=dns)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 
+from meshc.engine.observation import Observation
 from meshc.engine.scene import Errand, Way
 from meshc.engine.session import observe
-from meshc.engine.translate import Observation
 from meshc.features import REGISTERED_METHODS
 from meshc.frontend import Analysis, analyze
 from meshc.ir import Mesh
@@ -62,14 +62,15 @@ def agree(request: Request, protocol: str, decision: Decision, observation: Obse
     HTTP/2 a header value with blanks at an end, which a regular expression reads. Over HTTP/2, Envoy resets some streams
     that it answers with 400 over HTTP/1.
     """
-    if observation.status == 400 and _may_be_refused(request, protocol):
+    if observation.status == 400 and may_be_refused(request, protocol):
         return True
     if decision.allowed != observation.allowed:
         return False
     return decision.status == observation.status or (decision.status == 400 and observation.status is None)
 
 
-def _may_be_refused(request: Request, protocol: str) -> bool:
+def may_be_refused(request: Request, protocol: str) -> bool:
+    """Whether Envoy's support table lets a request be refused with 400 that the model does not refuse."""
     if protocol == "http":
         return request.method not in REGISTERED_METHODS
     return any(value != value.strip() for _, value in request.headers)

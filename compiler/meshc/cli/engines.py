@@ -7,10 +7,11 @@ from meshc.ir import Mesh
 from meshc.request import Request
 
 try:
+    from meshc.engine.observation import Observation
     from meshc.engine.processes import EnvoyError, find_envoy
     from meshc.engine.scene import Errand, Way
     from meshc.engine.session import observe
-    from meshc.engine.translate import EngineError, Observation
+    from meshc.engine.translate import EngineError
 except ModuleNotFoundError as error:
     raise UsageError(f"`--engine envoy` needs `{error.name}`: pip install 'meshc[envoy]'") from error
 

@@ -8,10 +8,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import h2.exceptions
 import h11
@@ -39,14 +41,27 @@ class HttpRequest:
         return next((value for key, value in self.headers if key.lower() == name), None)
 
 
+class Abort(Enum):
+    """Where an answer breaks off: HTTP/1 closes the connection there, HTTP/2 resets the stream.
+
+    REFUSE is HTTP/2's REFUSED_STREAM, which says that nothing was done yet; HTTP/1 knows no such thing, and closes.
+    AFTER_HEADERS sends the first half of the body too.
+    """
+
+    BEFORE_HEADERS = "before headers"
+    AFTER_HEADERS = "after headers"
+    REFUSE = "refuse"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """What to answer; `trailers` are sent over HTTP/2 only."""
+    """What to answer; `trailers` are sent over HTTP/2 only, and `abort` ends the answer before its end."""
 
     status: int
     headers: Headers = ()
     body: bytes = b""
     trailers: Headers = ()
+    abort: Abort | None = None
 
 
 Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
@@ -74,12 +89,18 @@ async def _serve_http1(
     connection.receive_data(first)
     while (request := await _next_http1_request(connection, reader, writer)) is not None:
         response = await handler(request)
+        if response.abort is not None and response.abort is not Abort.AFTER_HEADERS:
+            return
         if (request.header(b"upgrade") or b"").lower() == b"websocket" and response.status == 200:
             await _echo_upgraded(connection, reader, writer, response)
             return
         has_body = request.method != b"HEAD" and response.status not in {204, 304}
         headers = [*response.headers, (b"content-length", str(len(response.body)).encode())]
         out = connection.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        if response.abort is Abort.AFTER_HEADERS:
+            writer.write(out + response.body[: len(response.body) // 2])
+            await writer.drain()
+            return
         if has_body:
             out += connection.send(h11.Data(data=response.body)) or b""
         writer.write(out + (connection.send(h11.EndOfMessage()) or b""))
@@ -194,12 +215,25 @@ class _Http2Server:
         content = b"" if method == b"HEAD" else response.body
         # The peer may have reset the stream while the handler was at work.
         with suppress(h2.exceptions.ProtocolError, ConnectionError):
+            if response.abort is not None:
+                await self._abort(stream, response, response.abort)
+                return
             head = [(b":status", str(response.status).encode()), *response.headers]
             self._connection.send_headers(stream, head, end_stream=not content and not response.trailers)
             await self._send_body(stream, content, ends_stream=not response.trailers)
             if response.trailers:
                 self._connection.send_headers(stream, list(response.trailers), end_stream=True)
             await self._flush()
+
+    async def _abort(self, stream: int, response: HttpResponse, abort: Abort) -> None:
+        if abort is Abort.AFTER_HEADERS:
+            head = [(b":status", str(response.status).encode()), *response.headers]
+            self._connection.send_headers(stream, head)
+            await self._send_body(stream, response.body[: len(response.body) // 2], ends_stream=False)
+        is_refused = abort is Abort.REFUSE
+        error = h2.errors.ErrorCodes.REFUSED_STREAM if is_refused else h2.errors.ErrorCodes.INTERNAL_ERROR
+        self._connection.reset_stream(stream, error)
+        await self._flush()
 
     async def _send_body(self, stream: int, body: bytes, *, ends_stream: bool) -> None:
         while body:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from meshc import ir
 from meshc.engine.network import IsolationUnavailableError, isolate
+from meshc.engine.observation import Observation
 from meshc.engine.processes import EnvoyError, find_envoy
 from meshc.engine.scene import Errand, Scene
-from meshc.engine.translate import EngineError, Observation
+from meshc.engine.translate import EngineError
 from meshc.targets import find_target
 
 

@@ -2,20 +2,24 @@
 
 The mesh that is run differs from the program's in where things are and in whom it trusts, and in nothing else: endpoints
 become local addresses, key sets those of a throw-away issuer, certificate authorities throw-away ones.
+
+Each version of a workload runs once, as an instance with an endpoint of its own. A version that the program leaves without
+endpoints, beside others that have some, does not run at all: it answers 503, as it would anywhere.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from meshc import ir
 from meshc.engine.authority import Authority, join_bundles
 from meshc.engine.tokens import TokenIssuer
 from meshc.source import BUILTIN
-from meshc.target import Placement
+from meshc.target import Instance, Placement, WorkloadKey
 
 FIRST_PORT = 15010
-"""Where the sidecars serve the first port of their services; each workload has an address of its own."""
+"""Where the sidecars serve the first port of their services; each instance has addresses of its own."""
 
 _ADDRESS = "127.{block}.{high}.{low}"
 
@@ -39,7 +43,6 @@ def place_mesh(mesh: ir.Mesh, directory: Path, *, has_ipv6: bool) -> PlacedMesh:
     """Choose addresses, issue certificates into `directory`, and adapt the mesh. `has_ipv6` adds an IPv6 listen address."""
     authorities = {domain: Authority.create(domain) for domain in mesh.trust_domains}
     issuer = TokenIssuer.create()
-    keys = [(workload.namespace, workload.name) for workload in mesh.workloads]
     hosts = sorted({(host, port.number) for one in mesh.externals for host in one.hosts for port in one.ports})
     externals = {pair: (_address(5, index), pair[1]) for index, pair in enumerate(hosts)}
     web = Authority.create("externals")
@@ -48,13 +51,7 @@ def place_mesh(mesh: ir.Mesh, directory: Path, *, has_ipv6: bool) -> PlacedMesh:
     bundle = directory / "all.pem"
     bundle.write_bytes(join_bundles((*authorities.values(), web)))
     placement = Placement(
-        listen={key: _listen(index, has_ipv6=has_ipv6) for index, key in enumerate(keys)},
-        application={key: _address(2, index) for index, key in enumerate(keys)},
-        outbound={key: _address(3, index) for index, key in enumerate(keys)},
-        tls_directories={
-            (workload.namespace, workload.name): _issue(workload, mesh, authorities, directory)
-            for workload in mesh.workloads
-        },
+        instances=_place_instances(mesh, authorities, directory, has_ipv6=has_ipv6),
         externals=externals,
         ca_file=PurePosixPath(directory / "externals.pem"),
     )
@@ -76,16 +73,59 @@ def _listen(index: int, *, has_ipv6: bool) -> tuple[str, ...]:
     return (_address(1, index), f"fd00::{index + 1:x}") if has_ipv6 else (_address(1, index),)
 
 
-def _issue(
-    workload: ir.Workload, mesh: ir.Mesh, authorities: Mapping[str, Authority], directory: Path
-) -> PurePosixPath:
-    """A directory with the files that a sidecar reads."""
-    own = directory / f"{workload.namespace}.{workload.name}"
-    credentials = authorities[mesh.trust_domain].issue_workload(workload.identity, own, "cert")
+def instance_name(workload: ir.Workload, version: str | None) -> str:
+    """What an instance is called, by its stub services too: `shop.cart`, or `shop.cart@v1` for that of a version."""
+    name = f"{workload.namespace}.{workload.name}"
+    return name if version is None else f"{name}@{version}"
+
+
+def _place_instances(
+    mesh: ir.Mesh, authorities: Mapping[str, Authority], directory: Path, *, has_ipv6: bool
+) -> Mapping[WorkloadKey, tuple[Instance, ...]]:
+    index = count()
+    return {
+        (workload.namespace, workload.name): tuple(
+            _place_instance(
+                next(index),
+                version,
+                _issue(workload.identity, directory / instance_name(workload, version), authorities),
+                has_ipv6=has_ipv6,
+            )
+            for version in running_versions(workload)
+        )
+        for workload in mesh.workloads
+    }
+
+
+def running_versions(workload: ir.Workload) -> tuple[str | None, ...]:
+    """The versions that run, never none; None stands for an instance without a version, and comes first."""
+    if workload.endpoints:
+        return tuple(sorted({endpoint.version for endpoint in workload.endpoints}, key=lambda version: version or ""))
+    return tuple(version.name for version in workload.versions) or (None,)
+
+
+def _place_instance(index: int, version: str | None, tls_directory: PurePosixPath, *, has_ipv6: bool) -> Instance:
+    return Instance(
+        version=version,
+        listen=_listen(index, has_ipv6=has_ipv6),
+        application=_address(2, index),
+        outbound=_address(3, index),
+        tls_directory=tls_directory,
+    )
+
+
+def _issue(identity: str, own: Path, authorities: Mapping[str, Authority]) -> PurePosixPath:
+    """The directory `own`, with the files that a sidecar reads."""
+    credentials = authorities[trust_domain_of(identity)].issue_workload(identity, own, "cert")
     credentials.key.replace(own / "key.pem")
     for domain, authority in authorities.items():
         (own / f"{domain}.pem").write_bytes(authority.bundle)
     return PurePosixPath(own)
+
+
+def trust_domain_of(identity: str) -> str:
+    """The trust domain of a SPIFFE id."""
+    return identity.removeprefix("spiffe://").partition("/")[0]
 
 
 def _adapt(mesh: ir.Mesh, placement: Placement, issuer: TokenIssuer) -> ir.Mesh:
@@ -99,13 +139,31 @@ def _adapt(mesh: ir.Mesh, placement: Placement, issuer: TokenIssuer) -> ir.Mesh:
 
 
 def _adapt_workload(workload: ir.Workload, placement: Placement, issuer: TokenIssuer) -> ir.Workload:
-    address = placement.listen[(workload.namespace, workload.name)][0]
+    instances = placement.instances[(workload.namespace, workload.name)]
     return replace(
         workload,
-        endpoints=(ir.Endpoint(host=address, port=FIRST_PORT, span=BUILTIN),),
+        endpoints=tuple(_endpoint(workload, instance) for instance in instances) if _is_found(workload) else (),
         discovery=ir.Discovery.STATIC,
         dns_name=None,
         ports=tuple(_adapt_port(port, issuer) for port in workload.ports),
+    )
+
+
+def _is_found(workload: ir.Workload) -> bool:
+    """Whether callers find the workload at all: one that is static and has no endpoints runs, and answers nobody."""
+    return bool(workload.endpoints) or workload.discovery is not ir.Discovery.STATIC
+
+
+def _endpoint(workload: ir.Workload, instance: Instance) -> ir.Endpoint:
+    """An instance's endpoint, which weighs as much as all that it stands for, in the zone of the first that has one."""
+    meant = [endpoint for endpoint in workload.endpoints if endpoint.version == instance.version]
+    return ir.Endpoint(
+        host=instance.listen[0],
+        port=FIRST_PORT,
+        zone=next((endpoint.zone for endpoint in meant if endpoint.zone is not None), None),
+        version=instance.version,
+        weight=sum(endpoint.weight for endpoint in meant) or 1,
+        span=BUILTIN,
     )
 
 

@@ -1,7 +1,7 @@
 """A scene: the sidecars, stub services and clients of one whole mesh, running, with real requests sent through it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -15,17 +15,19 @@ from meshc.diagnostics import Severity
 from meshc.engine.authority import Authority, Credentials, Names
 from meshc.engine.client import Client
 from meshc.engine.exchange import Outcome, Peer, Plaintext, Tls
-from meshc.engine.placement import PlacedMesh, place_mesh
+from meshc.engine.observation import Observation
+from meshc.engine.placement import PlacedMesh, instance_name, place_mesh, trust_domain_of
 from meshc.engine.processes import Envoy, Fleet, Sidecar
 from meshc.engine.stubs import Protocol, Stub
-from meshc.engine.translate import EngineError, Observation, to_message, to_observation
+from meshc.engine.translate import EngineError, to_message, to_observation
 from meshc.ir import MtlsMode, PortPolicy
 from meshc.request import Request
 from meshc.semantics.decide import default_host, external_host
-from meshc.target import PlacedEmission, PortKey, Target
+from meshc.target import Instance, PlacedEmission, PortKey, Target
 from meshc.yaml_printer import print_yaml
 
 _AT_ONCE: Final = 16
+_ANSWER_S: Final = 10.0
 
 
 class Way(Enum):
@@ -57,7 +59,7 @@ class Scene:
         self._credentials: dict[str, Credentials] = {}
         self._stack = AsyncExitStack()
         self._fleet = Fleet(envoy, directory / "logs")
-        self._client = Client()
+        self._client = Client(timeout_s=_ANSWER_S + _longest_delay_s(mesh))
 
     @property
     def emission(self) -> PlacedEmission:
@@ -85,16 +87,22 @@ class Scene:
     async def _start(self) -> None:
         await self._stack.enter_async_context(self._fleet)
         await self._stack.enter_async_context(self._client)
-        for workload in self._placed.mesh.workloads:
-            address = self._placed.placement.application[(workload.namespace, workload.name)]
-            for port in workload.ports:
-                await self._serve(f"{workload.namespace}.{workload.name}", port, address, port.target, "stub.example")
+        for workload, instance in self._instances():
+            name = instance_name(workload, instance.version)
+            for port in _applications(workload):
+                await self._serve(name, port, instance.application, port.target, "stub.example")
         for external in self._placed.mesh.externals:
             for port in external.ports:
                 for host in external.hosts:
                     address, number = self._placed.placement.externals[(host, port.number)]
                     await self._serve(f"{external.namespace}.{external.name}", port, address, number, host)
         await self._fleet.start([self._write(document.path) for document in self._emission.emission.documents])
+
+    def _instances(self) -> Iterator[tuple[ir.Workload, Instance]]:
+        placement = self._placed.placement
+        for workload in self._placed.mesh.workloads:
+            for instance in placement.instances[(workload.namespace, workload.name)]:
+                yield workload, instance
 
     async def _serve(self, name: str, port: PortPolicy, address: str, number: int, host: str) -> None:
         protocol = Protocol(port.protocol.value)
@@ -134,19 +142,20 @@ class Scene:
         if not is_inbound:
             # The caller's sidecar chooses among a service's ports by the one in the Host.
             request = replace(request, host=_with_port(request.host or host, port.number))
-        message = to_message(request, port, host, self._placed.issuer)
         peer = self._server(request, port) if is_inbound else self._sidecar(request, owner, port)
         if peer is None:
             return Observation(allowed=False)
+        is_encrypted = isinstance(peer.security, Tls)
+        message = to_message(request, port, host, self._placed.issuer, is_encrypted=is_encrypted)
         try:
             outcome: Outcome = await self._client.send(message, peer)
         except OSError as error:
             raise EngineError(f"cannot send from {request.source_ip} on this machine: {error.strerror}") from error
-        return to_observation(outcome, port, is_inbound=is_inbound)
+        return to_observation(outcome, request, port, is_inbound=is_inbound)
 
     def _server(self, request: Request, port: PortPolicy) -> Peer:
-        """The server's sidecar, asked as its callers' sidecars would."""
-        addresses = self._placed.placement.listen[(request.namespace, request.service)]
+        """The sidecar of the server's first instance, asked as its callers' sidecars would."""
+        addresses = self._placed.placement.instances[(request.namespace, request.service)][0].listen
         wanted = ip_address(request.source_ip).version
         address = next((one for one in addresses if ip_address(one).version == wanted), None)
         if address is None:
@@ -163,7 +172,7 @@ class Scene:
 
     def _certificate(self, identity: str) -> Credentials:
         if identity not in self._credentials:
-            domain = identity.removeprefix("spiffe://").partition("/")[0]
+            domain = trust_domain_of(identity)
             authority = self._placed.authorities.get(domain) or Authority.create(domain)
             directory = self._directory / "clients" / str(len(self._credentials))
             self._credentials[identity] = authority.issue_workload(identity, directory, "client")
@@ -176,13 +185,42 @@ class Scene:
             raise EngineError(
                 f"`{request.identity}` is no service of the program, so it has no sidecar to send through"
             )
-        address = self._placed.placement.outbound[(caller.namespace, caller.name)]
+        address = self._placed.placement.instances[(caller.namespace, caller.name)][0].outbound
         number = self._emission.outbound.get((owner.namespace, owner.name, port.number))
         security: Plaintext | Tls = Plaintext()
         if port.protocol is ir.Protocol.TLS:
             own_name = external_host(owner.hosts) if isinstance(owner, ir.External) else None
             security = Tls(trust=self._placed.bundle, server_name=request.sni or own_name)
         return None if number is None else Peer(address=address, port=number, security=security)
+
+
+def _applications(workload: ir.Workload) -> list[PortPolicy]:
+    """The ports that an application serves, one for each target port: several service ports may lead to the same.
+
+    Raises EngineError where no single application can speak what is asked of it.
+    """
+    found: dict[int, PortPolicy] = {}
+    for port in workload.ports:
+        first = found.setdefault(port.target, port)
+        if first.protocol is not port.protocol and not (first.protocol.is_http and port.protocol.is_http):
+            raise EngineError(
+                f"{port.span}: no application speaks both {first.protocol.value} and {port.protocol.value} on its port "
+                f"{port.target}"
+            )
+    return list(found.values())
+
+
+def _longest_delay_s(mesh: ir.Mesh) -> float:
+    """How long a fault of the program may hold back an answer."""
+    owners: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
+    settings = [one for owner in owners for port in owner.ports for one in _all_settings(port)]
+    return max((delay.delay_ms for one in settings for delay in one.delays), default=0) / 1000
+
+
+def _all_settings(port: PortPolicy) -> Iterator[ir.Settings]:
+    yield port.settings
+    for route in port.routes:
+        yield route.settings
 
 
 def _with_port(host: str, port: int) -> str:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from meshc import ir
 from meshc.engine.jobs import Job, Report
+from meshc.engine.observation import Observation
 from meshc.engine.scene import Errand
-from meshc.engine.translate import EngineError, Observation
+from meshc.engine.translate import EngineError
 
 _TIMEOUT_S = 600
 

@@ -17,7 +17,7 @@ from typing import Final, Self
 from weakref import WeakKeyDictionary
 
 from meshc.engine.authority import Credentials
-from meshc.engine.http_server import Headers, HttpRequest, HttpResponse, serve_http
+from meshc.engine.http_server import Abort, Headers, HttpRequest, HttpResponse, serve_http
 
 SERVED_BY: Final = b"x-meshc-served-by"
 """The response header that names the stub, as in `shop.cart@v1`."""
@@ -68,12 +68,18 @@ class SeenConnection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """How to answer a request: after a delay, with an HTTP status and, for gRPC, a status of its own."""
+    """How to answer a request: after a delay, with an HTTP status and, for gRPC, a status of its own.
+
+    A gRPC failure stands in the headers, as servers send it that have nothing else to say, unless `has_begun`: then it
+    follows a message, in the trailers. `abort` breaks the answer off.
+    """
 
     status: int = 200
     headers: Headers = ()
     delay_s: float = 0.0
     grpc_status: int = 0
+    has_begun: bool = False
+    abort: Abort | None = None
 
 
 def reply_ok(_request: HttpRequest) -> Reply:
@@ -86,7 +92,7 @@ class Stub:
 
     `requests` and `connections` grow in order of arrival and may be cleared by the owner at any time. `name` is
     `<namespace>.<service>`, with `@<version>` where there are versions. HTTPS and TLS need `credentials`; `reply` decides
-    on each request and defaults to success.
+    on each request, defaults to success, and may be replaced at any time.
     """
 
     def __init__(
@@ -105,7 +111,7 @@ class Stub:
         self.protocol = protocol
         self.requests: list[SeenRequest] = []
         self.connections: list[SeenConnection] = []
-        self._reply = reply
+        self.reply = reply
         self._server_names: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, str] = WeakKeyDictionary()
         self._tls = None if credentials is None else self._tls_context(credentials)
         self._servers: list[asyncio.Server] = []
@@ -200,7 +206,7 @@ class Stub:
             self.requests.append(seen)
             async with self._arrival:
                 self._arrival.notify_all()
-            reply = self._reply(request)
+            reply = self.reply(request)
             if reply.delay_s > 0:
                 await asyncio.sleep(reply.delay_s)
             return self._respond(seen, reply)
@@ -210,17 +216,26 @@ class Stub:
     def _respond(self, seen: SeenRequest, reply: Reply) -> HttpResponse:
         headers = ((SERVED_BY, self.name.encode()), *reply.headers)
         if (seen.request.header(b"content-type") or b"").startswith(b"application/grpc"):
-            return HttpResponse(
-                status=reply.status,
-                headers=((b"content-type", b"application/grpc"), *headers),
-                body=_EMPTY_GRPC_MESSAGE if reply.grpc_status == 0 else b"",
-                trailers=((b"grpc-status", str(reply.grpc_status).encode()),),
-            )
+            return _respond_grpc(headers, reply)
         return HttpResponse(
             status=reply.status,
             headers=((b"content-type", b"application/json"), *headers),
             body=_describe(self.name, seen),
+            abort=reply.abort,
         )
+
+
+def _respond_grpc(headers: Headers, reply: Reply) -> HttpResponse:
+    """Without a message the status is part of the headers, which gRPC calls Trailers-Only."""
+    has_message = reply.grpc_status == 0 or reply.has_begun
+    status = ((b"grpc-status", str(reply.grpc_status).encode()),)
+    return HttpResponse(
+        status=reply.status,
+        headers=((b"content-type", b"application/grpc"), *headers, *(() if has_message else status)),
+        body=_EMPTY_GRPC_MESSAGE if has_message else b"",
+        trailers=status if has_message else (),
+        abort=reply.abort,
+    )
 
 
 def _describe(name: str, seen: SeenRequest) -> bytes:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from meshc import ir
@@ -20,12 +20,16 @@ from meshc.engine.exchange import (
     TimedOut,
     grpc_call,
 )
+from meshc.engine.http_server import Headers
+from meshc.engine.observation import Observation, Received, Redirected, TextHeaders
 from meshc.engine.tokens import TokenIssuer
 from meshc.ir import PortPolicy, Protocol
 from meshc.request import Claim, Request
 
-_GRPC_TO_HTTP: Final[Mapping[int, int]] = {7: 403, 16: 401, 12: 404, 13: 400}
+_GRPC_TO_HTTP: Final[Mapping[int, int]] = {7: 403, 16: 401, 12: 404, 13: 400, 14: 503}
 """The statuses of local replies to gRPC calls, as Envoy maps them. Source: Envoy "gRPC status mapping"."""
+_REFUSALS: Final = frozenset({400, 401, 403, 404, 429})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SERVER_ERROR: Final = 500
 
 
@@ -33,23 +37,13 @@ class EngineError(Exception):
     """The engine itself failed, so that nothing can be said of a request; the text is meant for the user."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What the wire showed of a request.
+def to_message(
+    request: Request, port: PortPolicy, host: str, issuer: TokenIssuer, *, is_encrypted: bool
+) -> HttpMessage | Line:
+    """What to send for a request to a port; `host` is the one that a request without a host of its own carries.
 
-    `allowed` is None where the caller's own proxy answered. `status` is the status that a proxy answered with, None where
-    the request was sent on or the connection refused. `served_by` is the service (and version) that answered, `redirect`
-    the place that a proxy redirected to.
+    `is_encrypted` if it is sent over TLS, as the scheme of an HTTP/2 request says.
     """
-
-    allowed: bool | None
-    status: int | None = None
-    served_by: str | None = None
-    redirect: str | None = None
-
-
-def to_message(request: Request, port: PortPolicy, host: str, issuer: TokenIssuer) -> HttpMessage | Line:
-    """What to send for a request to a port; `host` is the one that a request without a host of its own carries."""
     if not port.protocol.is_http:
         return Line()
     method = (request.method or "GET").encode()
@@ -63,8 +57,10 @@ def to_message(request: Request, port: PortPolicy, host: str, issuer: TokenIssue
     if not is_http2:
         return Http1Request(method=method, path=target, host=authority, headers=encoded)
     if port.protocol is Protocol.GRPC and method == b"POST" and not any(n == b"content-type" for n, _ in encoded):
-        return grpc_call(target, authority, encoded)
-    return Http2Request(method=method, path=target, authority=authority, headers=encoded)
+        message = grpc_call(target, authority, encoded)
+    else:
+        message = Http2Request(method=method, path=target, authority=authority, headers=encoded)
+    return message if is_encrypted else replace(message, scheme=b"http")
 
 
 def _target(request: Request) -> bytes:
@@ -98,8 +94,8 @@ def _provider(claims: Mapping[str, Claim], port: PortPolicy) -> ir.Jwt | None:
     return port.jwts[0] if port.jwts else None
 
 
-def to_observation(outcome: Outcome, port: PortPolicy, *, is_inbound: bool) -> Observation:
-    """What an outcome says. `is_inbound` if the request went straight to the server's sidecar.
+def to_observation(outcome: Outcome, request: Request, port: PortPolicy, *, is_inbound: bool) -> Observation:
+    """What an outcome says of a request as it was sent. `is_inbound` if it went straight to the server's sidecar.
 
     Raises EngineError for what is no decision: a time-out, or an error of the proxy's own.
     """
@@ -108,8 +104,13 @@ def to_observation(outcome: Outcome, port: PortPolicy, *, is_inbound: bool) -> O
             return Observation(allowed=True, served_by=served_by)
         case Refused() | StreamReset():
             return Observation(allowed=False)
+        case Answered() if outcome.served_by is not None:
+            received = _received(outcome)
+            return Observation(
+                allowed=True, served_by=outcome.served_by, received=received, headers=_texts(outcome.headers)
+            )
         case Answered():
-            return _answer(outcome, is_inbound=is_inbound)
+            return _inbound_answer(outcome) if is_inbound else _outbound_answer(outcome, request)
         case Broken(detail=detail):
             if port.protocol.is_http:
                 raise EngineError(f"the answer broke off: {detail}")
@@ -118,20 +119,60 @@ def to_observation(outcome: Outcome, port: PortPolicy, *, is_inbound: bool) -> O
             raise EngineError(f"no answer within {after:g} s")
 
 
-def _answer(answer: Answered, *, is_inbound: bool) -> Observation:
-    if answer.served_by is not None:
-        return Observation(allowed=True, served_by=answer.served_by)
-    status = answer.status
-    if answer.grpc_status is not None:
-        status = _GRPC_TO_HTTP.get(answer.grpc_status, status)
-        if status == 200:
-            raise EngineError(f"the proxy answered with gRPC status {answer.grpc_status}: {_shown(answer)}")
-    if status >= _SERVER_ERROR and is_inbound:
+def _inbound_answer(answer: Answered) -> Observation:
+    """What a server's sidecar answers by itself, which can only be a refusal."""
+    status = _status(answer)
+    if status is None:
+        raise EngineError(f"the proxy answered with gRPC status {answer.grpc_status}: {_shown(answer)}")
+    if status >= _SERVER_ERROR:
         raise EngineError(f"the proxy answered {status}: {_shown(answer)}")
+    return Observation(allowed=False, status=status, grpc_status=answer.grpc_status, headers=_texts(answer.headers))
+
+
+def _outbound_answer(answer: Answered, request: Request) -> Observation:
+    """What some proxy on the way answers, the caller's own among them."""
+    status = _status(answer)
     location = answer.header(b"location")
-    if is_inbound or status in {401, 403, 404, 429, 400}:
-        return Observation(allowed=False, status=status)
-    return Observation(allowed=None, status=status, redirect=None if location is None else location.decode("latin-1"))
+    is_redirect = location is not None and status in {None, *_REDIRECTS}
+    return Observation(
+        allowed=False if status in _REFUSALS else None,
+        status=status,
+        grpc_status=answer.grpc_status,
+        redirect=_redirected(location.decode("latin-1"), request) if location is not None and is_redirect else None,
+        headers=_texts(answer.headers),
+    )
+
+
+def _status(answer: Answered) -> int | None:
+    """The HTTP status that a proxy meant; None where an answer to a gRPC call does not tell."""
+    if answer.grpc_status is None:
+        return answer.status
+    return _GRPC_TO_HTTP.get(answer.grpc_status)
+
+
+def _redirected(location: str, request: Request) -> Redirected:
+    query = _target(request).decode("latin-1").partition("?")
+    host, colon, port = (request.host or "").partition(":")
+    # The sidecar drops a trailing dot before it forms the Location.
+    return Redirected(
+        location=location, origin=f"http://{host.removesuffix('.')}{colon}{port}", query=query[2] if query[1] else None
+    )
+
+
+def _received(answer: Answered) -> Received | None:
+    """What a stub says that it got. Source: `meshc.engine.stubs`."""
+    if answer.header(b"content-type") != b"application/json" or not answer.body:
+        return None
+    told = json.loads(answer.body)
+    headers = [(str(name).lower(), str(value)) for name, value in told["headers"]]
+    hosts = [value for name, value in headers if name in {":authority", "host"}]
+    return Received(
+        method=str(told["method"]), path=str(told["path"]), host=hosts[0] if hosts else None, headers=tuple(headers)
+    )
+
+
+def _texts(headers: Headers) -> TextHeaders:
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
 
 
 def _shown(answer: Answered) -> str:

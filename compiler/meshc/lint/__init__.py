@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from meshc.diagnostics import Diagnostic
 from meshc.lint.access import claims_without_jwt, evadable_identity_deny, evadable_path_deny, excluding_allow
 from meshc.lint.cover import covered_rule
+from meshc.lint.health import blind_failover, denied_health_check
 from meshc.lint.reach import powerless_source, unreachable_service
 from meshc.lint.routes import ambiguous_route
 from meshc.lint.secrets import secret_literal
@@ -22,6 +23,8 @@ LINTS: tuple[Callable[[Lowered], Iterator[Diagnostic]], ...] = (
     covered_rule,
     powerless_source,
     unreachable_service,
+    blind_failover,
+    denied_health_check,
     secret_literal,
 )
 

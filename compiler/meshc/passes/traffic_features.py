@@ -34,11 +34,13 @@ def traffic_features(port: ir.PortPolicy, namespace: str, service: str) -> Itera
         yield from _settings(route.settings, route.span)
 
 
-_ROUTE_CONDITIONS: Final = (
-    dict.fromkeys(HEADER_TESTS, Feature.ROUTE_HEADER)
-    | dict.fromkeys(QUERY_TESTS, Feature.ROUTE_QUERY)
-    | dict.fromkeys(HOST_TESTS, Feature.ROUTE_HOST)
-)
+_ROUTE_CONDITIONS: Final = {
+    Feature.CONDITION_OR: Feature.ROUTE_OR,
+    Feature.CONDITION_NOT: Feature.ROUTE_NOT,
+    **dict.fromkeys(HEADER_TESTS, Feature.ROUTE_HEADER),
+    **dict.fromkeys(QUERY_TESTS, Feature.ROUTE_QUERY),
+    **dict.fromkeys(HOST_TESTS, Feature.ROUTE_HOST),
+}
 
 
 def _action(route: ir.Route, own: ir.Destination) -> Iterator[Use]:
@@ -105,12 +107,17 @@ def _settings(settings: ir.Settings, owner: Span) -> Iterator[Use]:
 def _faults(settings: ir.Settings) -> Iterator[Use]:
     for delay in settings.delays:
         yield Feature.FAULT_DELAY, delay.span
-        if delay.condition != ir.ALWAYS:
-            yield Feature.FAULT_CONDITION, delay.span
+        yield from _fault_condition(delay.condition, delay.span)
     for abort in settings.aborts:
         yield Feature.FAULT_ABORT, abort.span
-        if abort.condition != ir.ALWAYS:
-            yield Feature.FAULT_CONDITION, abort.span
+        yield from _fault_condition(abort.condition, abort.span)
+
+
+def _fault_condition(condition: ir.Condition, span: Span) -> Iterator[Use]:
+    if condition != ir.ALWAYS:
+        yield Feature.FAULT_CONDITION, span
+    if any(feature not in _ROUTE_CONDITIONS for feature in condition_features(condition)):
+        yield Feature.FAULT_OTHER_CONDITION, span
 
 
 _RETRY_CONDITIONS: Final = {

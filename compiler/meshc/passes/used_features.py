@@ -11,6 +11,7 @@ from typing import Final
 from meshc import ir
 from meshc.features import Feature
 from meshc.passes.access_features import ADDRESSES, CLAIMS, Use, access_features, condition_features
+from meshc.passes.egress_features import egress_features
 from meshc.passes.server_features import authentication_features, limit_features, telemetry_features
 from meshc.passes.traffic_features import traffic_features
 
@@ -27,6 +28,7 @@ def _mesh(mesh: ir.Mesh) -> Iterator[Use]:
         yield from _workload(workload)
     for external in mesh.externals:
         yield from _external(external)
+    yield from egress_features(mesh)
 
 
 _DISCOVERY: Final = {

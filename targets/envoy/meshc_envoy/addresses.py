@@ -46,9 +46,10 @@ def peer_addresses(workload: ir.Workload, port: ir.PortPolicy) -> tuple[tuple[ir
     )
 
 
-def service_host(mesh: ir.Mesh, workload: ir.Workload) -> str:
-    """The full DNS name of a service, as Kubernetes forms it."""
-    return f"{workload.name}.{workload.namespace}.svc.{mesh.cluster_domain}"
+def service_host(mesh: ir.Mesh, workload: ir.Workload, version: str | None = None) -> str:
+    """The full DNS name of a service, as Kubernetes forms it; a version's is that of a service `<name>-<version>`."""
+    name = workload.name if version is None else f"{workload.name}-{version}"
+    return f"{name}.{workload.namespace}.svc.{mesh.cluster_domain}"
 
 
 def service_names(

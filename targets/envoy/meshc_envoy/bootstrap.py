@@ -5,11 +5,14 @@ from typing import Final
 from meshc import ir
 from meshc.target import Json
 from meshc_envoy.addresses import ordered_ports
-from meshc_envoy.clusters import http1, http2, named_cluster
+from meshc_envoy.balancing import locality_of
+from meshc_envoy.callers import caller_of
+from meshc_envoy.clusters import named_cluster
 from meshc_envoy.directory import Directory
 from meshc_envoy.inbound import InboundPort, application_cluster, inbound_listener
 from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
-from meshc_envoy.outbound import caller_of, outbound_clusters, outbound_listeners
+from meshc_envoy.outbound import outbound_clusters, outbound_listeners
+from meshc_envoy.protocols import http1, http2
 from meshc_envoy.shapes import Object, socket_address
 from meshc_envoy.text_matchers import MAX_PROGRAM
 from meshc_envoy.tls import SDS_CLUSTER, TlsFiles, origination_socket
@@ -18,8 +21,8 @@ from meshc_envoy.tokens import key_set_cluster, key_set_server, key_set_urls
 XDS_CLUSTER: Final = "xds"
 
 
-def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions) -> Object:
-    """The bootstrap of the workload's sidecar."""
+def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions, zone: str | None) -> Object:
+    """The bootstrap of the workload's sidecar in `zone`, None where that is not known."""
     mesh = directory.mesh
     key = (workload.namespace, workload.name)
     files = TlsFiles(
@@ -28,7 +31,7 @@ def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions)
         certificates=options.certificates,
         directory=options.tls_directories.get(key, options.tls_directory),
     )
-    caller = caller_of(directory, workload, files, options)
+    caller = caller_of(directory, workload, files, options, zone)
     inbound = [
         InboundPort(
             mesh=mesh,
@@ -40,17 +43,22 @@ def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions)
         for port in ordered_ports(workload.ports)
     ]
     application = options.application_addresses.get(key, "127.0.0.1")
-    uses_eds = any(peer.discovery is ir.Discovery.EDS for peer, _ in caller.peers)
+    outbound = outbound_clusters(caller)
+    uses_eds = any(one.get("type") == "EDS" for one in outbound)
     clusters = [
         *_distinct([application_cluster(port, application) for port in inbound]),
-        *outbound_clusters(caller),
+        *outbound,
         *_key_set_clusters(workload, options),
         *([_sds_cluster(options)] if options.certificates is Certificates.SDS else []),
         *([_xds_cluster(options)] if uses_eds else []),
     ]
     listeners = [*(inbound_listener(port) for port in inbound), *outbound_listeners(caller)]
     return {
-        "node": {"id": f"{workload.namespace}/{workload.name}", "cluster": mesh.name},
+        "node": {
+            "id": f"{workload.namespace}/{workload.name}",
+            "cluster": mesh.name,
+            **({"locality": locality_of(zone)} if zone is not None else {}),
+        },
         **_admin(options.admins.get(key, options.admin)),
         "layered_runtime": {"layers": [{"name": "meshc", "static_layer": _runtime()}]},
         **({"dynamic_resources": {"ads_config": _ads()}} if uses_eds else {}),

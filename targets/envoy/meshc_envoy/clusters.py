@@ -1,111 +1,80 @@
-"""Clusters: the application behind a sidecar, peers, externals, and the servers that a sidecar itself asks."""
+"""Clusters: the application behind a sidecar, peers, and the servers that a sidecar itself asks."""
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Final
 
 from meshc import ir
+from meshc.source import BUILTIN
 from meshc.target import Json
-from meshc_envoy.addresses import FIRST_INBOUND_PORT, cluster_name, ordered_ports, peer_addresses, service_host
+from meshc_envoy.addresses import FIRST_INBOUND_PORT, ordered_ports, peer_addresses, service_host
+from meshc_envoy.balancing import Address, balance_fields, localities
 from meshc_envoy.options import SocketAddress
-from meshc_envoy.shapes import Object, seconds, socket_address
+from meshc_envoy.protocols import protocol_options
+from meshc_envoy.resilience import circuit_breakers, health_fields
+from meshc_envoy.shapes import Object, seconds
+from meshc_envoy.upstreams import Upstream
 
 DEFAULT_CONNECT_TIMEOUT_MS: Final = 5_000
 """How long a connection may take to be established where the program does not say; a proxy must give up at some time."""
 
-_HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_UNBOUNDED: Final = 4_294_967_295
 _EDS_SOURCE: Final[Object] = {"resource_api_version": "V3", "ads": {}}
-
-
-_SERVER_NAMES: Final[Object] = {"upstream_http_protocol_options": {"auto_sni": True, "auto_san_validation": True}}
-
-
-def http1(*, server_names: bool = False) -> Object:
-    options: Object = {"explicit_http_config": {"http_protocol_options": {}}}
-    return _protocol(options | (_SERVER_NAMES if server_names else {}))
-
-
-def http2() -> Object:
-    return _protocol({"explicit_http_config": {"http2_protocol_options": {}}})
-
-
-def negotiated(*, server_names: bool = False) -> Object:
-    """HTTP/2 or HTTP/1.1, by ALPN; with `server_names` SNI and verification follow each request's host."""
-    options: Object = {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}}
-    return _protocol(options | (_SERVER_NAMES if server_names else {}))
-
-
-def _protocol(options: Object) -> Object:
-    return {_HTTP_OPTIONS: {"@type": f"type.googleapis.com/{_HTTP_OPTIONS}", **options}}
-
-
-def protocol_options(protocol: ir.Protocol) -> Object | None:
-    """What a cluster speaks upstream for a port of this protocol; None for bytes."""
-    match protocol:
-        case ir.Protocol.HTTP:
-            return http1()
-        case ir.Protocol.HTTP2 | ir.Protocol.GRPC:
-            return http2()
-        case ir.Protocol.HTTPS:
-            return negotiated()
-        case ir.Protocol.TCP | ir.Protocol.TLS:
-            return None
-
-
-def alpn(protocol: ir.Protocol) -> tuple[str, ...]:
-    """The application protocols that a caller's sidecar offers for a port of this protocol."""
-    match protocol:
-        case ir.Protocol.HTTP:
-            return ("http/1.1",)
-        case ir.Protocol.HTTP2 | ir.Protocol.GRPC:
-            return ("h2",)
-        case ir.Protocol.HTTPS:
-            return ("h2", "http/1.1")
-        case ir.Protocol.TCP | ir.Protocol.TLS:
-            return ()
 
 
 def cluster(
     name: str,
-    endpoints: list[Object],
+    addresses: Sequence[Address],
     *,
-    by_name: bool = False,
     protocol: Object | None = None,
     socket: Object | None = None,
-    connect_timeout_ms: int = DEFAULT_CONNECT_TIMEOUT_MS,
+    traffic: Object | None = None,
+    groups: list[Json] | None = None,
 ) -> Object:
-    """A cluster with its own endpoints; `by_name` if some are DNS names."""
-    result: Object = {
+    """A cluster with its own endpoints. `traffic` are the fields that settings make (`traffic_fields`), `groups` the
+    endpoints by locality where they are not one group.
+    """
+    by_name = not all(is_address(one.host) for one in addresses)
+    endpoints = localities(addresses, None, None) if groups is None else groups
+    return {
         "name": name,
         "type": "STRICT_DNS" if by_name else "STATIC",
-        "connect_timeout": seconds(connect_timeout_ms),
-        "circuit_breakers": unbounded(),
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [{"lb_endpoints": list(endpoints)}] if endpoints else [],
-        },
+        **(traffic or traffic_fields(ir.Settings())),
+        "load_assignment": {"cluster_name": name, "endpoints": endpoints},
+        **transport_fields(protocol, socket),
     }
-    return _with_transport(result, protocol, socket)
 
 
-def _with_transport(result: Object, protocol: Object | None, socket: Object | None) -> Object:
-    if socket is not None:
-        result["transport_socket"] = socket
-    if protocol is not None:
-        result["typed_extension_protocol_options"] = protocol
-    return result
+def transport_fields(protocol: Object | None, socket: Object | None) -> Object:
+    """How a cluster connects."""
+    return {
+        **({"transport_socket": socket} if socket is not None else {}),
+        **({"typed_extension_protocol_options": protocol} if protocol is not None else {}),
+    }
 
 
-def unbounded() -> Object:
-    """No circuit breaker: Envoy's own defaults are bounds of 1024."""
-    bounds = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-    threshold: Object = {"priority": "DEFAULT", **dict.fromkeys(bounds, _UNBOUNDED)}
-    return {"thresholds": [threshold]}
+def connection_fields(settings: ir.Settings, budget: float | None = None) -> Object:
+    """The fields of any cluster that settings of its port decide."""
+    connect_timeout = settings.connect_timeout_ms or DEFAULT_CONNECT_TIMEOUT_MS
+    breaker = settings.circuit_breaker or ir.CircuitBreaker(span=BUILTIN)
+    return {
+        "connect_timeout": seconds(connect_timeout),
+        "circuit_breakers": circuit_breakers(breaker, budget),
+    }
 
 
-def lb_endpoint(host: str, port: int, weight: int = 1) -> Object:
-    endpoint: Object = {"endpoint": {"address": socket_address(host, port)}}
-    return endpoint | {"load_balancing_weight": weight} if weight != 1 else endpoint
+def traffic_fields(
+    settings: ir.Settings,
+    *,
+    protocol: ir.Protocol = ir.Protocol.HTTP,
+    host: str = "",
+    budget: float | None = None,
+) -> Object:
+    """The fields of a cluster with endpoints of its own that settings of its port decide; `host` is what checks ask for."""
+    return {
+        **connection_fields(settings, budget),
+        **balance_fields(settings.load_balance),
+        **health_fields(settings, protocol, host),
+    }
 
 
 def is_address(host: str) -> bool:
@@ -117,34 +86,54 @@ def is_address(host: str) -> bool:
     return True
 
 
-def peer_cluster(mesh: ir.Mesh, workload: ir.Workload, port: ir.PortPolicy, socket: Object | None) -> Object:
-    """The cluster of another workload's port: its sidecars' addresses, however they are found."""
-    name = cluster_name(workload.namespace, workload.name, port.number)
+def peer_cluster(
+    mesh: ir.Mesh,
+    workload: ir.Workload,
+    port: ir.PortPolicy,
+    upstream: Upstream,
+    *,
+    socket: Object | None,
+    zone: str | None,
+) -> Object:
+    """The cluster of another workload's port, or of one version of it, for a caller in `zone`: the addresses of its
+    sidecars, however they are found.
+    """
+    host = service_host(mesh, workload)
+    traffic = traffic_fields(port.settings, protocol=port.protocol, host=host, budget=upstream.budget)
     protocol = protocol_options(port.protocol)
     if workload.discovery is ir.Discovery.EDS:
-        return _with_transport(_eds_cluster(name), protocol, socket)
+        return _eds_cluster(upstream.name, traffic) | transport_fields(protocol, socket)
+    addresses = _peers(mesh, workload, port, upstream.version)
+    groups = localities(addresses, port.settings.locality, zone)
+    return cluster(upstream.name, addresses, protocol=protocol, socket=socket, traffic=traffic, groups=groups)
+
+
+def _peers(mesh: ir.Mesh, workload: ir.Workload, port: ir.PortPolicy, version: str | None) -> list[Address]:
     if workload.endpoints or workload.discovery is ir.Discovery.STATIC:
-        peers = peer_addresses(workload, port)
-        endpoints = [lb_endpoint(endpoint.host, number, endpoint.weight) for endpoint, number in peers]
-        by_name = not all(is_address(endpoint.host) for endpoint, _ in peers)
-        return cluster(name, endpoints, by_name=by_name, protocol=protocol, socket=socket)
-    host = workload.dns_name if workload.dns_name is not None else service_host(mesh, workload)
+        return [
+            Address(host=endpoint.host, port=number, weight=endpoint.weight, zone=endpoint.zone)
+            for endpoint, number in peer_addresses(workload, port)
+            if version in {None, endpoint.version}
+        ]
     number = FIRST_INBOUND_PORT + ordered_ports(workload.ports).index(port)
-    return named_cluster(name, SocketAddress(host=host, port=number), protocol=protocol, socket=socket)
+    if version is None and workload.dns_name is not None:
+        return [Address(host=workload.dns_name, port=number)]
+    return [Address(host=service_host(mesh, workload, version), port=number)]
 
 
-def named_cluster(name: str, server: SocketAddress, *, protocol: Object | None, socket: Object | None) -> Object:
+def named_cluster(
+    name: str,
+    server: SocketAddress,
+    *,
+    protocol: Object | None,
+    socket: Object | None,
+    traffic: Object | None = None,
+) -> Object:
     """A cluster of one server, by name or address."""
-    endpoints = [lb_endpoint(server.host, server.port)]
-    return cluster(name, endpoints, by_name=not is_address(server.host), protocol=protocol, socket=socket)
+    address = Address(host=server.host, port=server.port)
+    return cluster(name, [address], protocol=protocol, socket=socket, traffic=traffic)
 
 
-def _eds_cluster(name: str) -> Object:
+def _eds_cluster(name: str, traffic: Object) -> Object:
     eds: Json = {"eds_config": _EDS_SOURCE, "service_name": name}
-    return {
-        "name": name,
-        "type": "EDS",
-        "connect_timeout": seconds(DEFAULT_CONNECT_TIMEOUT_MS),
-        "circuit_breakers": unbounded(),
-        "eds_cluster_config": eds,
-    }
+    return {"name": name, "type": "EDS", **traffic, "eds_cluster_config": eds}

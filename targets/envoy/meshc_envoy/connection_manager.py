@@ -8,6 +8,8 @@ from meshc_envoy.shapes import Object, extension
 
 _MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER: Final = "envoy.extensions.filters.http.router.v3.Router"
+_LARGEST_ANSWER: Final = 4096
+"""Envoy's own limit on the bodies of fixed answers, in bytes."""
 
 
 def inbound_manager(
@@ -29,18 +31,32 @@ def inbound_manager(
     return _manager(name, [virtual_host], edge, filters, websocket=websocket)
 
 
-def outbound_manager(name: str, virtual_hosts: list[Json], filters: list[Json]) -> Object:
-    """The manager of the application's own listener: X-Forwarded-For is passed on as the application wrote it."""
+def outbound_manager(name: str, virtual_hosts: list[Json], filters: list[Json], *, largest_answer: int) -> Object:
+    """The manager of the application's own listener: X-Forwarded-For is passed on as the application wrote it.
+
+    `largest_answer` is the size in bytes of the largest body that a route answers with.
+    """
     edge: Object = {
         "use_remote_address": False,
         "skip_xff_append": True,
         "strip_trailing_host_dot": True,
         "local_reply_config": local_replies(has_jwt=False),
     }
-    return _manager(name, virtual_hosts, edge, filters, websocket=True)
+    body_size: Object = (
+        {"max_direct_response_body_size_bytes": largest_answer} if largest_answer > _LARGEST_ANSWER else {}
+    )
+    return _manager(name, virtual_hosts, edge, filters, websocket=True, route_fields=body_size)
 
 
-def _manager(name: str, virtual_hosts: list[Json], edge: Object, filters: list[Json], *, websocket: bool) -> Object:
+def _manager(
+    name: str,
+    virtual_hosts: list[Json],
+    edge: Object,
+    filters: list[Json],
+    *,
+    websocket: bool,
+    route_fields: Object | None = None,
+) -> Object:
     router = extension("envoy.filters.http.router", _ROUTER, suppress_envoy_headers=True)
     upgrades: Object = {"upgrade_configs": [{"upgrade_type": "websocket"}]} if websocket else {}
     return extension(
@@ -57,7 +73,7 @@ def _manager(name: str, virtual_hosts: list[Json], edge: Object, filters: list[J
         stream_idle_timeout="0s",
         **upgrades,
         http_filters=[*filters, router],
-        route_config={"name": name, "virtual_hosts": list(virtual_hosts)},
+        route_config={"name": name, **(route_fields or {}), "virtual_hosts": list(virtual_hosts)},
     )
 
 

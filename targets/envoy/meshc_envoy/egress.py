@@ -3,19 +3,12 @@
 from typing import Final
 
 from meshc import ir
-from meshc_envoy.addresses import external_cluster
-from meshc_envoy.clusters import (
-    DEFAULT_CONNECT_TIMEOUT_MS,
-    alpn,
-    http1,
-    named_cluster,
-    negotiated,
-    protocol_options,
-    unbounded,
-)
+from meshc_envoy.clusters import connection_fields, named_cluster, traffic_fields, transport_fields
 from meshc_envoy.options import EmitOptions, SocketAddress
-from meshc_envoy.shapes import Object, extension, seconds
+from meshc_envoy.protocols import alpn, http1, negotiated, protocol_options
+from meshc_envoy.shapes import Object, extension
 from meshc_envoy.tls import open_origination_socket, origination_socket
+from meshc_envoy.upstreams import Upstream
 
 _DNS_CLUSTER: Final = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
 
@@ -30,18 +23,20 @@ def dns_cache() -> Object:
     return {"name": "externals", "dns_lookup_family": "V4_PREFERRED"}
 
 
-def external_upstream(external: ir.External, port: ir.PortPolicy, host: str, options: EmitOptions) -> Object:
+def external_upstream(external: ir.External, port: ir.PortPolicy, upstream: Upstream, options: EmitOptions) -> Object:
     """The cluster of one host of an external's port."""
-    name = external_cluster(external, port, host)
+    host = upstream.host or external.hosts[0]
     socket = _socket(port, host, options)
     protocol = protocol_options(port.protocol)
     if is_wildcard(host):
         # Envoy demands it of such clusters, with or without TLS.
         protocol = _open_protocol(port.protocol)
         if replaced_address(host, port, options) is None:
-            return dns_cache_cluster(name, protocol=protocol, socket=socket)
+            connection = connection_fields(port.settings, upstream.budget)
+            return _dns_cache_cluster(upstream.name, connection) | transport_fields(protocol, socket)
     server = replaced_address(host, port, options) or SocketAddress(host=host, port=port.number)
-    return named_cluster(name, server, protocol=protocol, socket=socket)
+    traffic = traffic_fields(port.settings, protocol=port.protocol, host=host, budget=upstream.budget)
+    return named_cluster(upstream.name, server, protocol=protocol, socket=socket, traffic=traffic)
 
 
 def _open_protocol(protocol: ir.Protocol) -> Object | None:
@@ -50,20 +45,14 @@ def _open_protocol(protocol: ir.Protocol) -> Object | None:
     return http1(server_names=True) if protocol.is_http else None
 
 
-def dns_cache_cluster(name: str, *, protocol: Object | None, socket: Object | None) -> Object:
+def _dns_cache_cluster(name: str, connection: Object) -> Object:
     """A cluster whose hosts are resolved as requests name them."""
-    result: Object = {
+    return {
         "name": name,
-        "connect_timeout": seconds(DEFAULT_CONNECT_TIMEOUT_MS),
-        "circuit_breakers": unbounded(),
+        **connection,
         "lb_policy": "CLUSTER_PROVIDED",
         "cluster_type": extension("envoy.clusters.dynamic_forward_proxy", _DNS_CLUSTER, dns_cache_config=dns_cache()),
     }
-    if socket is not None:
-        result["transport_socket"] = socket
-    if protocol is not None:
-        result["typed_extension_protocol_options"] = protocol
-    return result
 
 
 def replaced_address(host: str, port: ir.PortPolicy, options: EmitOptions) -> SocketAddress | None:

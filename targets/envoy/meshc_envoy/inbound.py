@@ -7,8 +7,10 @@ from meshc import ir
 from meshc.target import Json
 from meshc_envoy.access import StageRules, http_filters, network_filters, stage_rules
 from meshc_envoy.addresses import inbound_ports
-from meshc_envoy.clusters import cluster, lb_endpoint, protocol_options
+from meshc_envoy.balancing import Address
+from meshc_envoy.clusters import cluster
 from meshc_envoy.connection_manager import inbound_manager, plain_route
+from meshc_envoy.protocols import protocol_options
 from meshc_envoy.queries import query_patterns, routes_by_patterns
 from meshc_envoy.requests import refusal_filter, stage_atoms
 from meshc_envoy.shapes import Object, extension, socket_address
@@ -70,8 +72,8 @@ def _serves_silence(port: ir.PortPolicy) -> bool:
 
 def application_cluster(inbound: InboundPort, address: str) -> Object:
     """The application behind a port, at its target port."""
-    endpoints = [lb_endpoint(address, inbound.port.target)]
-    return cluster(inbound.application, endpoints, protocol=protocol_options(inbound.port.protocol))
+    endpoint = Address(host=address, port=inbound.port.target)
+    return cluster(inbound.application, [endpoint], protocol=protocol_options(inbound.port.protocol))
 
 
 def _inspector() -> Object:

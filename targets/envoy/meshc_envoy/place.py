@@ -1,21 +1,46 @@
-"""Place: all sidecars of a mesh on one machine, each workload at addresses of its own."""
+"""Place: all sidecars of a mesh on one machine, each instance of a workload at addresses of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from meshc import ir
-from meshc.target import PlacedEmission, Placement, PortKey
+from meshc.target import Instance, PlacedEmission, Placement, PortKey
 from meshc_envoy.addresses import OUTBOUND_PORT, cluster_name, external_cluster, inbound_ports, tcp_listener_ports
-from meshc_envoy.emit import emit
+from meshc_envoy.emit import Sidecar, emit_sidecars
 from meshc_envoy.options import EmitOptions, SocketAddress
 
 
 def place(mesh: ir.Mesh, placement: Placement) -> PlacedEmission:
-    """Emit a mesh whose workloads have one endpoint each, at the first of their listen addresses."""
-    options = EmitOptions(
-        listen_addresses=placement.listen,
-        application_addresses=placement.application,
-        outbound_addresses=placement.outbound,
-        tls_directories=placement.tls_directories,
+    """Emit a mesh whose endpoints are instances, each at the first of its listen addresses and all at one port.
+
+    An instance's file is `<namespace>/<name>.yaml`, that of a version's `<namespace>/<name>@<version>.yaml`.
+    """
+    inbound = {
+        (workload.namespace, workload.name, port.number): inbound_ports(workload, port)[0]
+        for workload in mesh.workloads
+        for port in workload.ports
+    }
+    emission = emit_sidecars(mesh, _sidecars(mesh, placement))
+    return PlacedEmission(emission=emission, inbound=inbound, outbound=_outbound(mesh))
+
+
+def _sidecars(mesh: ir.Mesh, placement: Placement) -> Iterator[Sidecar]:
+    for workload in mesh.workloads:
+        for instance in placement.instances[(workload.namespace, workload.name)]:
+            version = "" if instance.version is None else f"@{instance.version}"
+            yield Sidecar(
+                path=f"{workload.namespace}/{workload.name}{version}.yaml",
+                workload=workload,
+                options=_options(workload, instance, placement),
+            )
+
+
+def _options(workload: ir.Workload, instance: Instance, placement: Placement) -> EmitOptions:
+    key = (workload.namespace, workload.name)
+    return EmitOptions(
+        listen_addresses={key: instance.listen},
+        application_addresses={key: instance.application},
+        outbound_addresses={key: instance.outbound},
+        tls_directory=instance.tls_directory,
         external_addresses={
             f"{host}:{number}": SocketAddress(host=address, port=port)
             for (host, number), (address, port) in placement.externals.items()
@@ -23,12 +48,6 @@ def place(mesh: ir.Mesh, placement: Placement) -> PlacedEmission:
         ca_file=placement.ca_file,
         admin=None,
     )
-    inbound = {
-        (workload.namespace, workload.name, port.number): inbound_ports(workload, port)[0]
-        for workload in mesh.workloads
-        for port in workload.ports
-    }
-    return PlacedEmission(emission=emit(mesh, options), inbound=inbound, outbound=_outbound(mesh))
 
 
 def _outbound(mesh: ir.Mesh) -> Mapping[PortKey, int]:

@@ -98,7 +98,9 @@ def _with_patterns(route: Object, patterns: tuple[tuple[str, str], ...]) -> Obje
     match = route["match"]
     if not patterns or not isinstance(match, dict):
         return route
-    tests: list[Json] = [{"name": name, "string_match": regex(pattern)} for name, pattern in patterns]
+    own = match.get("query_parameters")
+    tests: list[Json] = [*(own if isinstance(own, list) else [])]
+    tests += [{"name": name, "string_match": regex(pattern)} for name, pattern in patterns]
     holds: Object = {pattern_key(name, pattern): True for name, pattern in patterns}
     return {
         "match": match | {"query_parameters": tests},

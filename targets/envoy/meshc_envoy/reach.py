@@ -51,6 +51,33 @@ def _may_pass(identity: str | None, stage: ir.Stage) -> bool:
     return bool(mine)
 
 
+def visible_routes(owner: ir.Workload | ir.External, port: ir.PortPolicy, identity: str) -> tuple[ir.Route, ...]:
+    """The routes of a port that a caller of this identity may take, in order; never empty.
+
+    A port without any sends everything to itself.
+    """
+    if not port.routes:
+        own = ir.Destination(namespace=owner.namespace, service=owner.name, port=port.number)
+        action = ir.Forward(destinations=(own,))
+        return (
+            ir.Route(
+                methods=(),
+                path=ir.ANY_PATH,
+                condition=ir.ALWAYS,
+                callers=None,
+                action=action,
+                settings=port.settings,
+                span=port.span,
+            ),
+        )
+    return tuple(route for route in port.routes if route.callers is None or is_meant(route.callers, identity))
+
+
+def route_destinations(route: ir.Route) -> tuple[ir.Destination, ...]:
+    """Where a route may send a request on to; nowhere if the caller's own sidecar answers."""
+    return route.action.destinations if isinstance(route.action, ir.Forward) else ()
+
+
 _PORT: Final = "(?::[0-9]+)?"
 
 
@@ -62,24 +89,24 @@ def stages_for(identity: str, stages: tuple[ir.Stage, ...]) -> tuple[ir.Stage, .
 def _own_rules(identity: str, stage: ir.Stage) -> list[ir.Rule]:
     anyone = ir.Principals(include=(ir.AnyPeer(),))
     return [
-        replace(rule, principals=anyone, condition=_with_ports(rule.condition))
+        replace(rule, principals=anyone, condition=with_ports(rule.condition))
         for rule in stage.rules
         if is_meant(rule.principals, identity)
     ]
 
 
-def _with_ports(condition: ir.Condition) -> ir.Condition:
+def with_ports(condition: ir.Condition) -> ir.Condition:
     """The same condition for an authority that may carry a port, which outbound listeners need to choose by.
 
     Inbound, Envoy strips it; outbound, a deny of a host would be evaded with `host:443`.
     """
     match condition:
         case ir.AllOf(parts):
-            return ir.AllOf(tuple(_with_ports(part) for part in parts))
+            return ir.AllOf(tuple(with_ports(part) for part in parts))
         case ir.AnyOf(parts):
-            return ir.AnyOf(tuple(_with_ports(part) for part in parts))
+            return ir.AnyOf(tuple(with_ports(part) for part in parts))
         case ir.Not(inner):
-            return ir.Not(_with_ports(inner))
+            return ir.Not(with_ports(inner))
         case ir.HostIs(ir.Equals(value)):
             return ir.HostIs(ir.Matches(quote(value) + _PORT))
         case ir.HostIs(ir.EndsWith(value)):

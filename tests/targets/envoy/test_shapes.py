@@ -6,7 +6,7 @@ import re2
 from envoy_lab import compile_mesh, shown
 from meshc import ir
 from meshc_envoy import emit, inbound_ports, tcp_listener_ports
-from meshc_envoy.limits import program_size
+from meshc_envoy.atom_limits import program_size
 from meshc_envoy.queries import query_expression
 from meshc_envoy.shapes import seconds
 from meshc_envoy.text_matchers import quote, spells_upper_case, trimmed_matcher
