@@ -83,7 +83,8 @@ def _inspector() -> Object:
 def _chains(inbound: InboundPort) -> tuple[list[Object], bool]:
     """The filter chains, and whether the listener must look at the first bytes to choose or decide."""
     if inbound.port.protocol is ir.Protocol.TLS:
-        return [{"filters": _plain_filters(inbound)}], True
+        # What is not TLS finds no chain, so that nothing arrives in plain text.
+        return [{"filter_chain_match": {"transport_protocol": "tls"}, "filters": _plain_filters(inbound)}], True
     match inbound.port.mtls:
         case ir.MtlsMode.STRICT:
             return [_mutual_chain(inbound)], False

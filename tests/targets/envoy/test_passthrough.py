@@ -48,6 +48,10 @@ def test_server_names(run_lab: RunLab) -> None:
                         identity=None, namespace="shop", service="vault", port=port, source_ip=source, sni=name
                     )
                     assert isinstance(outcome, Greeted) == decide(lab.mesh, request).allowed, (request, outcome)
+        plain = lab.inbound("vault", 444, caller=None, source="10.9.1.1")
+        known = len(lab.stubs["shop", "vault", 444].connections)
+        assert is_closed(await lab.send(Line(), plain)), "what is not TLS would arrive in plain text"
+        assert len(lab.stubs["shop", "vault", 444].connections) == known
         outbound = lab.outbound("cart", lab.tcp_port("shop/vault:443"))
         assert isinstance(await knock(lab, outbound, "vault.shop"), Greeted)
         assert is_closed(await knock(lab, outbound, "other"))
