@@ -36,6 +36,9 @@ def violations(bootstrap: Fields) -> Iterator[str]:
     yield from _repeated("address", (str(address) for one in listeners for address in _addresses(one)))
     known = {str(cluster.get("name")) for cluster in clusters}
     for node in _nodes(bootstrap):
+        for weighted in _items(_fields(node.get("weighted_clusters")).get("clusters")):
+            if weighted.get("name") not in known:
+                yield f"no cluster is called `{weighted.get('name')}`"
         if "@type" in node:
             yield from _message(node)
         if "authenticated" in node or "san_type" in node:
@@ -91,6 +94,8 @@ def _manager(manager: Fields) -> Iterator[str]:
         yield from _overrides(host, kinds)
         for route in _items(host.get("routes")):
             yield from _overrides(route, kinds)
+            for weighted in _items(_fields(_fields(route.get("route")).get("weighted_clusters")).get("clusters")):
+                yield from _overrides(weighted, kinds)
             prefix = _fields(route.get("match")).get("prefix")
             if isinstance(prefix, str) and not prefix.startswith("/"):
                 yield f"the route prefix `{prefix}` matches nothing"
@@ -101,7 +106,7 @@ def _overrides(owner: Fields, kinds: Mapping[str, str]) -> Iterator[str]:
     for name, config in _fields(owner.get("typed_per_filter_config")).items():
         if name not in kinds:
             yield f"a route configures the filter `{name}`, which is not in the chain"
-        elif _fields(config).get("@type") == _RBAC_OVERRIDE and kinds[name] != _HTTP_RBAC:
+        elif _fields(config).get("@type") != (_RBAC_OVERRIDE if kinds[name] == _HTTP_RBAC else kinds[name]):
             yield f"a route configures the filter `{name}` with another filter's type"
 
 

@@ -18,6 +18,9 @@ service orders in shop { port 80 http }
 external plain in shop { host "plain.example" port 80 http }
 access orders { allow identity "spiffe://mesh.local/ns/shop/*" to /** }
 access plain { allow orders to /a }
+external other in shop { host "other.example" port 80 http }
+access other { allow orders to /b }
+traffic plain { split plain 50%, other 50% fault delay 1s for 1% }
 """
 
 Data = dict[str, "Data"] | list["Data"] | str | int | bool | float | None
@@ -94,6 +97,7 @@ FAULTS: tuple[tuple[str, Callable[[Data], object]], ...] = (
     ("the address", lambda data: lists(data, "listeners")[0].append({**lists(data, "listeners")[0][0], "name": "x"})),  # type: ignore[dict-item]
     ("cluster name", lambda data: lists(data, "clusters")[0].append(lists(data, "clusters")[0][0])),
     ("no cluster is called `x`", lambda data: first(data, "timeout").update(cluster="x")),
+    ("no cluster is called `y`", lambda data: lists(every(data, "weighted_clusters"), "clusters")[0][0].update(name="y")),  # type: ignore[union-attr]
     ("two load balancing policies", lambda data: first(data, "load_assignment").update(lb_policy=1, load_balancing_policy={})),
 )  # fmt: skip
 
