@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 Address = IPv4Network | IPv6Network
@@ -99,6 +100,7 @@ KINDS = {
 """Each type's name, as in a profile's parameters, and how messages speak of it."""
 
 
+@lru_cache(maxsize=4096)
 def read_quantity(text: str) -> Typed:
     """Give a quantity's spelling its type and value. Raises LiteralError, with the user's words in its message."""
     if len(text) > _LONGEST_LITERAL:

@@ -13,6 +13,8 @@ from meshc.ir import ANY_PATH, ExactPath, PathPattern, RegexPath, TemplatePath
 MAX_REGEX_PROGRAM = 1000
 """The largest RE2 program that compiled configurations may hold; the emitters raise a proxy's own limit to it."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+"""Segments with nothing in them that could be wrong."""
 _CAPTURE = re.compile(r"\{([a-z_][a-z0-9_-]*)\}")
 _COLON = re.compile(r":[A-Za-z_][A-Za-z0-9_-]*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -43,7 +45,7 @@ def read_path_pattern(text: str) -> PathPattern:
     if rest:
         parts.pop()
     segments = tuple(_segment(part, text, last=i == len(parts) - 1 and not rest) for i, part in enumerate(parts))
-    names = tuple(match[1] for part in parts if (match := _CAPTURE.fullmatch(part)))
+    names = tuple(match[1] for part in parts if (match := _CAPTURE.fullmatch(part))) if "{" in text else ()
     for name in names:
         if names.count(name) > 1:
             raise PatternError(f"`{{{name}}}` stands twice in one path", "give each capture a name of its own")
@@ -59,6 +61,8 @@ _MARK_ADVICE = {
 
 
 def _segment(part: str, text: str, *, last: bool) -> str | None:
+    if _PLAIN.fullmatch(part):
+        return part
     if part.endswith(";"):
         raise PatternError(f"`{text}` ends in `;`, which would be part of the path", "statements end without a `;`")
     if _COLON.fullmatch(part):

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 
 from meshc import ast
+from meshc.ast.walk import nodes
 from meshc.diagnostics import Diagnostic, diagnose
 from meshc.lower.program import Lowered
 
@@ -23,25 +23,15 @@ _SECRETS = (
 def secret_literal(lowered: Lowered) -> Iterator[Diagnostic]:
     """Strings that look like secrets, in tests too."""
     for module in lowered.context.symbols.modules.values():
-        for string in _strings(module.file.declarations):
-            for pattern, what in _SECRETS:
-                if pattern.search(string.value):
-                    yield diagnose(
-                        "secret-literal",
-                        string.span,
-                        f"this looks like {what}",
-                        advice="compiled files are no place for secrets: test what a token says with `claim` instead",
-                    )
-                    break
+        for string in nodes(module.file.declarations):
+            if isinstance(string, ast.String) and (what := _looks_like(string.value)):
+                yield diagnose(
+                    "secret-literal",
+                    string.span,
+                    f"this looks like {what}",
+                    advice="compiled files are no place for secrets: test what a token says with `claim` instead",
+                )
 
 
-def _strings(node: object) -> Iterator[ast.String]:
-    waiting = [node]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, ast.String):
-            yield one
-        elif isinstance(one, tuple):
-            waiting.extend(one)
-        elif is_dataclass(one):
-            waiting.extend(getattr(one, field.name) for field in fields(one))
+def _looks_like(text: str) -> str | None:
+    return next((what for pattern, what in _SECRETS if pattern.search(text)), None)

@@ -1,9 +1,10 @@
 """Definitions: those that nothing uses are reported, and every one is checked, used or not."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 
 from meshc import ast
+from meshc.ast.walk import nodes
 from meshc.literals import LiteralError, read_quantity
 from meshc.lower import values
 from meshc.lower.context import Context
@@ -55,7 +56,7 @@ def _named_by_environments(context: Context) -> set[tuple[str, str]]:
     named: set[tuple[str, str]] = set()
     for module in context.symbols.modules.values():
         for declaration in module.file.declarations:
-            for node in _nodes(declaration) if isinstance(declaration, ast.Environment) else ():
+            for node in nodes(declaration) if isinstance(declaration, ast.Environment) else ():
                 match node:
                     case ast.Var(name=name):
                         named.add(("let", name))
@@ -101,23 +102,11 @@ def _check_setting(context: Context, world: World, setting: ast.Setting) -> None
     scratch = replace(context.report, found={})
     lower_setting(replace(context, report=scratch), world, setting, None)
     is_open = any(
-        isinstance(node, ast.Var) and node.scope is None and node.name in context.parameters for node in _nodes(setting)
+        isinstance(node, ast.Var) and node.scope is None and node.name in context.parameters for node in nodes(setting)
     )
     for found in scratch.found:
         if not is_open or found.name == "type-mismatch" or found.name.startswith("unknown-"):
             context.report.found[found] = None
-
-
-def _nodes(node: object) -> Iterator[object]:
-    """A node and all nodes below it."""
-    waiting = [node]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, tuple):
-            waiting.extend(one)
-        elif is_dataclass(one):
-            yield one
-            waiting.extend(getattr(one, field.name) for field in fields(one))
 
 
 def _example(parameter: ast.Parameter) -> ast.Literal:
