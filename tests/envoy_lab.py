@@ -1,7 +1,15 @@
-"""A whole mesh of real Envoys that run what the Envoy target emits, for tests: `run_program` inside an isolated network."""
+"""A whole mesh of real Envoys that run what the Envoy target emits, for tests: `run_program` inside an isolated network.
 
+A workload without endpoints runs once. One with endpoints runs once for each of them, at addresses of its own: a sidecar at
+10.0.0.`n` has its application at 10.0.1.`n` and its outbound at 10.0.2.`n`. The first numbers are those of workloads
+without endpoints, in the order of the mesh, so endpoints take higher ones. An endpoint at 10.0.4.`n` is bare: the stub
+itself listens there, in plaintext and without a sidecar, so that a caller's sidecar meets it directly.
+"""
+
+import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -13,6 +21,7 @@ from meshc.engine.authority import Authority, Credentials, Names
 from meshc.engine.client import Client
 from meshc.engine.exchange import (
     Answered,
+    Broken,
     Http1Request,
     Http2Request,
     HttpMessage,
@@ -22,8 +31,10 @@ from meshc.engine.exchange import (
     Plaintext,
     RawHttp1Request,
     Refused,
+    StreamReset,
     TimedOut,
     Tls,
+    grpc_call,
 )
 from meshc.engine.http_server import Headers
 from meshc.engine.processes import Fleet, Sidecar, find_envoy
@@ -32,9 +43,17 @@ from meshc.frontend import analyze
 from meshc.parse import parse
 from meshc.resolve import Module
 from meshc.source import SourceFile
-from meshc_envoy import EmitOptions, SocketAddress, emit, inbound_ports, tcp_listener_ports
+from meshc_envoy import FIRST_INBOUND_PORT, EmitOptions, SocketAddress, inbound_ports, tcp_listener_ports
+from meshc_envoy.addresses import peer_addresses
+from meshc_envoy.emit import Sidecar as Placed
+from meshc_envoy.emit import emit_sidecars
 
-Key = tuple[str, str]
+BARE = "10.0.4."
+"""What the addresses of endpoints without a sidecar begin with."""
+
+_LOCALHOST = {"localhost": "127.0.0.1"}
+_SCENARIO_S = 60
+"""A scenario that takes longer hangs."""
 
 
 def compile_mesh(text: str) -> ir.Mesh:
@@ -64,27 +83,93 @@ def seen_headers(outcome: Outcome) -> dict[str, str]:
     return {str(name): str(value) for name, value in json.loads(outcome.body)["headers"]}
 
 
+def served_by(outcome: Outcome) -> str | None:
+    return outcome.served_by if isinstance(outcome, Answered) else None
+
+
+def grpc_status(outcome: Outcome) -> int | None:
+    return outcome.grpc_status if isinstance(outcome, Answered) else None
+
+
 def is_closed(outcome: Outcome) -> bool:
     return isinstance(outcome, Refused | TimedOut)
 
 
+def is_cut(outcome: Outcome) -> bool:
+    """Whether the answer broke off, before or after it began."""
+    return isinstance(outcome, Refused | Broken | StreamReset)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One running copy of a workload: `address` is where others reach it, `number` the last part of its addresses."""
+
+    workload: ir.Workload
+    address: str
+    number: int
+    endpoint: ir.Endpoint | None
+
+    @property
+    def name(self) -> str:
+        """What its stubs call themselves, and its sidecar's log files."""
+        name = f"{self.workload.namespace}.{self.workload.name}"
+        return name if self.endpoint is None else self.address
+
+    @property
+    def is_bare(self) -> bool:
+        return self.address.startswith(BARE)
+
+
 @dataclass(kw_only=True)
 class Lab:
-    """A running mesh. Workload `i` has its sidecar at 10.0.0.`i`, its application at 10.0.1.`i`, its outbound at 10.0.2.`i`."""
+    """A running mesh; what has endpoints in the program is known by their addresses, everything else by its name."""
 
     mesh: ir.Mesh
     client: Client
     directory: Path
     authorities: Mapping[str, Authority]
+    fleet: Fleet
+    instances: tuple[Instance, ...]
+    sidecars: dict[str, Sidecar] = field(default_factory=dict)
     stubs: dict[tuple[str, str, int], Stub] = field(default_factory=dict)
+    """The stubs of each service port, of several instances that of the first."""
+    by_address: dict[tuple[str, int], Stub] = field(default_factory=dict)
+    """The stubs of each endpoint's address and service port."""
     externals: dict[str, Stub] = field(default_factory=dict)
+    starts: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
 
     @property
     def authority(self) -> Authority:
         return self.authorities[self.mesh.trust_domain]
 
-    def workload(self, name: str) -> tuple[int, ir.Workload]:
-        return next((i, one) for i, one in enumerate(self.mesh.workloads, start=1) if one.name == name)
+    def instance(self, name: str) -> Instance:
+        """The instance at an address, or the first of a workload."""
+        return next(one for one in self.instances if name in (one.address, one.workload.name))
+
+    def stub(self, address: str, port: int = 80) -> Stub:
+        return self.by_address[address, port]
+
+    async def stop(self, address: str) -> None:
+        """End the instance at once: nothing listens there any more."""
+        instance = self.instance(address)
+        if instance.is_bare:
+            for (where, _), stub in self.by_address.items():
+                if where == address:
+                    await stub.stop()
+            return
+        process = self.fleet.processes[self.sidecars[address].name]
+        process.kill()
+        await process.wait()
+
+    async def start(self, address: str) -> None:
+        """Run a stopped instance again."""
+        instance = self.instance(address)
+        if instance.is_bare:
+            await _start_bare(self, instance)
+            return
+        known = self.sidecars[address]
+        self.sidecars[address] = replace(known, name=f"{instance.name}.{next(self.starts)}")
+        await self.fleet.start([self.sidecars[address]])
 
     def credentials(self, identity: str) -> Credentials:
         domain = identity.removeprefix("spiffe://").split("/")[0]
@@ -101,30 +186,40 @@ class Lab:
         server_name: str | None = None,
     ) -> Peer:
         """A service's sidecar as seen by a caller: a workload's name, an identity, credentials, or None for plaintext."""
-        index, workload = self.workload(service)
-        policy = next(one for one in workload.ports if one.number == port)
-        number = inbound_ports(workload, policy)[0]
+        instance = self.instance(service)
+        policy = next(one for one in instance.workload.ports if one.number == port)
+        number = inbound_ports(instance.workload, policy)[0]
         if caller is None:
-            return Peer(address=f"10.0.0.{index}", port=number, source=source, security=Plaintext())
+            return Peer(address=instance.address, port=number, source=source, security=Plaintext())
         if isinstance(caller, str):
-            identity = caller if caller.startswith("spiffe:") else self.workload(caller)[1].identity
+            identity = caller if caller.startswith("spiffe:") else self.instance(caller).workload.identity
             caller = self.credentials(identity)
         trust = self.directory / "trust.pem"
         trust.write_bytes(self.authority.bundle)
         tls = Tls(trust=trust, credentials=caller, server_name=server_name)
-        return Peer(address=f"10.0.0.{index}", port=number, source=source, security=tls)
+        return Peer(address=instance.address, port=number, source=source, security=tls)
 
-    def outbound(self, service: str, port: int = 15001) -> Peer:
-        index, _ = self.workload(service)
-        return Peer(address=f"10.0.2.{index}", port=port, security=Plaintext())
+    def outbound(self, service: str, port: int = 15001, *, source: str | None = None) -> Peer:
+        """The outbound listener of a workload's first instance, or of the one at an address."""
+        number = self.instance(service).number
+        return Peer(address=f"10.0.2.{number}", port=port, security=Plaintext(), source=source)
 
     def tcp_port(self, destination: str) -> int:
         return tcp_listener_ports(self.mesh)[destination]
 
     async def get(
-        self, peer: Peer, path: str, *, host: str = "orders", headers: Headers = (), method: str = "GET"
+        self,
+        peer: Peer,
+        path: str,
+        *,
+        host: str = "orders",
+        headers: Headers = (),
+        method: str = "GET",
+        body: bytes = b"",
     ) -> Outcome:
-        request = Http1Request(method=method.encode(), path=path.encode(), host=host.encode(), headers=headers)
+        request = Http1Request(
+            method=method.encode(), path=path.encode(), host=host.encode(), headers=headers, body=body
+        )
         return await self.client.send(request, peer, on_fresh_connection=True)
 
     async def get2(
@@ -132,6 +227,27 @@ class Lab:
     ) -> Outcome:
         request = Http2Request(method=method.encode(), path=path.encode(), authority=host.encode(), headers=headers)
         return await self.client.send(request, peer, on_fresh_connection=True)
+
+    async def call(self, peer: Peer, path: str, *, host: str = "orders", headers: Headers = ()) -> Outcome:
+        """A unary gRPC call."""
+        request = grpc_call(path.encode(), host.encode(), headers)
+        return await self.client.send(request, peer, on_fresh_connection=True)
+
+    async def tally(
+        self, peer: Peer, count: int, path: str = "/", *, host: str = "orders", headers: Headers = (), at_once: int = 4
+    ) -> Counter[str]:
+        """How often each stub answered with success, or `-<status>` came instead; `at_once` requests are under way."""
+        request = Http1Request(method=b"GET", path=path.encode(), host=host.encode(), headers=headers)
+        found: Counter[str] = Counter()
+        left = iter(range(count))
+
+        async def work() -> None:
+            for _ in left:
+                outcome = await self.client.send(request, peer)
+                found[(served_by(outcome) if status(outcome) == 200 else None) or f"-{status(outcome)}"] += 1
+
+        await asyncio.gather(*(work() for _ in range(at_once)))
+        return found
 
     async def raw(self, peer: Peer, payload: bytes) -> Outcome:
         return await self.client.send(RawHttp1Request(payload=payload), peer)
@@ -156,24 +272,46 @@ async def run_program(
     authorities = {domain: Authority.create(domain) for domain in mesh.trust_domains}
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(timeout_s=3.0))
-        lab = Lab(mesh=mesh, client=client, directory=directory, authorities=authorities)
-        replaced = await _start_externals(lab, stack, externals, forged)
-        sidecars = _write(lab, replaced)
-        for index, workload in enumerate(mesh.workloads, start=1):
-            for port in workload.ports:
-                await _start_stub(lab, stack, workload, port, f"10.0.1.{index}")
         fleet = await stack.enter_async_context(Fleet(find_envoy(), directory / "logs"))
-        await fleet.start(sidecars)
-        await scenario(lab)
+        lab = Lab(
+            mesh=mesh,
+            client=client,
+            directory=directory,
+            authorities=authorities,
+            fleet=fleet,
+            instances=tuple(_instances(mesh)),
+        )
+        replaced = await _start_externals(lab, stack, externals, forged)
+        _write(lab, replaced)
+        for instance in lab.instances:
+            for port in instance.workload.ports:
+                await _add_stub(lab, stack, instance, port)
+        await fleet.start(list(lab.sidecars.values()))
+        async with asyncio.timeout(_SCENARIO_S):
+            await scenario(lab)
         fleet.check()
 
 
 def _placed(mesh: ir.Mesh) -> ir.Mesh:
+    """Workloads that say nothing of where they are get an endpoint; those found by DNS must be on `localhost`."""
     workloads = []
     for index, workload in enumerate(mesh.workloads, start=1):
-        endpoint = ir.Endpoint(host=f"10.0.0.{index}", port=15010, span=workload.span)
-        workloads.append(replace(workload, endpoints=(endpoint,), discovery=ir.Discovery.STATIC))
+        if not workload.endpoints and workload.discovery is ir.Discovery.KUBERNETES:
+            endpoint = ir.Endpoint(host=f"10.0.0.{index}", port=FIRST_INBOUND_PORT, span=workload.span)
+            workload = replace(workload, endpoints=(endpoint,), discovery=ir.Discovery.STATIC)  # noqa: PLW2901
+        workloads.append(workload)
     return replace(mesh, workloads=tuple(workloads))
+
+
+def _instances(mesh: ir.Mesh) -> Iterator[Instance]:
+    for index, workload in enumerate(mesh.workloads, start=1):
+        if workload.dns_name is not None:
+            yield Instance(workload=workload, address=_LOCALHOST[workload.dns_name], number=index, endpoint=None)
+        for endpoint in workload.endpoints:
+            own = endpoint.span != workload.span
+            address = _LOCALHOST.get(endpoint.host, endpoint.host)
+            number = index if address in _LOCALHOST.values() else int(address.rpartition(".")[2])
+            yield Instance(workload=workload, address=address, number=number, endpoint=endpoint if own else None)
 
 
 async def _start_externals(
@@ -194,46 +332,61 @@ async def _start_externals(
     return replaced
 
 
-async def _start_stub(
-    lab: Lab, stack: AsyncExitStack, workload: ir.Workload, port: ir.PortPolicy, address: str
-) -> None:
+async def _add_stub(lab: Lab, stack: AsyncExitStack, instance: Instance, port: ir.PortPolicy) -> None:
+    workload = instance.workload
     protocol = Protocol(port.protocol.value)
     credentials = None
     if protocol is Protocol.TLS:
         credentials = lab.authority.issue(Names(dns=(workload.name,)), lab.directory / "apps", workload.name)
-    stub = await stack.enter_async_context(
-        Stub(f"{workload.namespace}.{workload.name}", protocol, credentials=credentials)
-    )
-    await stub.start(address, port.target)
-    lab.stubs[workload.namespace, workload.name, port.number] = stub
+    stub = await stack.enter_async_context(Stub(instance.name, protocol, credentials=credentials))
+    lab.stubs.setdefault((workload.namespace, workload.name, port.number), stub)
+    lab.by_address[instance.address, port.number] = stub
+    if instance.is_bare:
+        await stub.start(instance.address, _bare_port(instance, port))
+    else:
+        await stub.start(f"10.0.1.{instance.number}", port.target)
 
 
-def _write(lab: Lab, replaced: Mapping[str, SocketAddress]) -> list[Sidecar]:
-    keys = {(workload.namespace, workload.name): index for index, workload in enumerate(lab.mesh.workloads, start=1)}
-    directories: dict[Key, PurePosixPath] = {}
-    for workload in lab.mesh.workloads:
-        directory = lab.directory / "tls" / f"{workload.namespace}.{workload.name}"
-        credentials = lab.authority.issue_workload(workload.identity, directory, "sidecar")
-        credentials.chain.rename(directory / "cert.pem")
-        credentials.key.rename(directory / "key.pem")
-        for domain, authority in lab.authorities.items():
-            (directory / f"{domain}.pem").write_bytes(authority.bundle)
-        directories[workload.namespace, workload.name] = PurePosixPath(directory)
+async def _start_bare(lab: Lab, instance: Instance) -> None:
+    for port in instance.workload.ports:
+        await lab.by_address[instance.address, port.number].start(instance.address, _bare_port(instance, port))
+
+
+def _bare_port(instance: Instance, port: ir.PortPolicy) -> int:
+    """Where callers expect the sidecar to serve the port."""
+    return next(number for endpoint, number in peer_addresses(instance.workload, port) if endpoint == instance.endpoint)
+
+
+def _write(lab: Lab, replaced: Mapping[str, SocketAddress]) -> None:
+    """Certificates and bootstraps of every instance that has a sidecar."""
+    running = [one for one in lab.instances if not one.is_bare]
+    placed = [_place(lab, one, replaced) for one in running]
+    emission = emit_sidecars(lab.mesh, placed)
+    assert emission.documents, [shown(one) for one in emission.diagnostics]
+    written = {document.path: document.resources[0] for document in emission.documents}
+    for instance, sidecar in zip(running, placed, strict=True):
+        path = lab.directory / f"{sidecar.path}.json"
+        path.write_text(json.dumps(written[sidecar.path]), encoding="utf-8")
+        lab.sidecars[instance.address] = Sidecar(name=instance.name, bootstrap=path)
+
+
+def _place(lab: Lab, instance: Instance, replaced: Mapping[str, SocketAddress]) -> Placed:
+    workload, number = instance.workload, instance.number
+    directory = lab.directory / "tls" / f"{workload.namespace}.{workload.name}"
+    credentials = lab.authority.issue_workload(workload.identity, directory, "sidecar")
+    credentials.chain.rename(directory / "cert.pem")
+    credentials.key.rename(directory / "key.pem")
+    for domain, authority in lab.authorities.items():
+        (directory / f"{domain}.pem").write_bytes(authority.bundle)
+    key = (workload.namespace, workload.name)
     options = EmitOptions(
-        listen_addresses={key: (f"10.0.0.{index}",) for key, index in keys.items()},
-        application_addresses={key: f"10.0.1.{index}" for key, index in keys.items()},
-        outbound_addresses={key: f"10.0.2.{index}" for key, index in keys.items()},
+        listen_addresses={key: (instance.address,)},
+        application_addresses={key: f"10.0.1.{number}"},
+        outbound_addresses={key: f"10.0.2.{number}"},
         admin=None,
-        tls_directories=directories,
+        tls_directory=PurePosixPath(directory),
         external_addresses=replaced,
         ca_file=PurePosixPath(lab.directory / "outside.pem"),
     )
-    emission = emit(lab.mesh, options)
-    assert emission.documents, [shown(one) for one in emission.diagnostics]
-    sidecars = []
-    for document in emission.documents:
-        name = document.path.removesuffix(".yaml").replace("/", ".")
-        path = lab.directory / f"{name}.json"
-        path.write_text(json.dumps(document.resources[0]), encoding="utf-8")
-        sidecars.append(Sidecar(name=name, bootstrap=path))
-    return sidecars
+    zone = None if instance.endpoint is None else instance.endpoint.zone
+    return Placed(path=instance.name, workload=workload, options=options, zone=zone)

@@ -71,15 +71,18 @@ PortKey = tuple[str, str, int]
 class Instance:
     """One running copy of a workload: a sidecar of its own, at addresses of its own, in front of an application of its own.
 
-    `version` is the version that it runs, None where it runs none. `listen` are the addresses of its inbound listeners,
-    never empty, `application` is that of its application, `outbound` that of its outbound listeners. `tls_directory` holds
-    its `cert.pem`, `key.pem` and `<trust domain>.pem`.
+    `version` is the version that it runs, None where it runs none; `zone` is where it is said to be, if that is said.
+    `listen` are the addresses of its inbound listeners, never empty, `application` is that of its application, `outbound`
+    that of its outbound listeners, `source` the one that its connections come from, None for whichever the system picks.
+    `tls_directory` holds its `cert.pem`, `key.pem` and `<trust domain>.pem`.
     """
 
     version: str | None
+    zone: str | None
     listen: tuple[str, ...]
     application: str
     outbound: str
+    source: str | None
     tls_directory: PurePosixPath
 
 
@@ -87,11 +90,13 @@ class Instance:
 class Placement:
     """Where everything is when all sidecars of a mesh run on one machine.
 
-    `instances` are those of each workload, never empty, at most one of each version. `externals` gives an external's host
-    and port an address instead, and `ca_file` verifies the certificates there.
+    `instances` are those of each workload, never empty, at most one of each version. `visitors` are further ones that no
+    peer knows of and that only call, each from a source address of its own. `externals` gives an external's host and port
+    an address instead, and `ca_file` verifies the certificates there.
     """
 
     instances: Mapping[WorkloadKey, tuple[Instance, ...]]
+    visitors: Mapping[WorkloadKey, tuple[Instance, ...]]
     externals: Mapping[tuple[str, int], tuple[str, int]]
     ca_file: PurePosixPath
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import date
 
+from meshc.engine.errands import Errand, Way
 from meshc.engine.observation import Observation
-from meshc.engine.scene import Errand, Way
 from meshc.engine.session import observe
 from meshc.features import REGISTERED_METHODS
 from meshc.frontend import Analysis, analyze

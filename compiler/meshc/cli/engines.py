@@ -7,9 +7,9 @@ from meshc.ir import Mesh
 from meshc.request import Request
 
 try:
+    from meshc.engine.errands import Errand, Way
     from meshc.engine.observation import Observation
     from meshc.engine.processes import EnvoyError, find_envoy
-    from meshc.engine.scene import Errand, Way
     from meshc.engine.session import observe
     from meshc.engine.translate import EngineError
 except ModuleNotFoundError as error:

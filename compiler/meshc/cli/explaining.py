@@ -8,9 +8,10 @@ from meshc import ast
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import Project, ProjectInvalidError, analyze_project, open_project, show
-from meshc.decisions_json import RequestError, RequestReader
+from meshc.decisions_json import RequestError, RequestReader, parse_json
 from meshc.frontend import Analysis
 from meshc.ir import Mesh
+from meshc.log_lines import is_log_line, read_log_line
 from meshc.lower.context import Report
 from meshc.lower.requests import lower_request
 from meshc.parse import parse
@@ -60,10 +61,20 @@ def _split(words: tuple[str, ...]) -> tuple[Path | None, str]:
     return None, " ".join(words)
 
 
+def _from_json(text: str, mesh: Mesh, console: Console) -> Request:
+    """A request, or a line of an access log. Raises RequestError."""
+    value = parse_json(text)
+    if not isinstance(value, dict) or not is_log_line(value):
+        return RequestReader(mesh).convert(value)
+    line = read_log_line(value)
+    console.say(f"the log line says: {line.outcome}; it tells no headers and no token, so none are assumed")
+    return RequestReader(mesh).convert(line.request)
+
+
 def _read(text: str, project: Project, analysis: Analysis, mesh: Mesh, console: Console) -> Request | None:
     if text.lstrip().startswith("{"):
         try:
-            return RequestReader(mesh).read(text)
+            return _from_json(text, mesh, console)
         except RequestError as error:
             raise UsageError(f"{error.message}" + (f"; {error.advice}" if error.advice else "")) from error
     source = SourceFile("<request>", f"{_BEFORE}{text}\n}}")

@@ -7,6 +7,7 @@ closed when it is used again is replaced, so a refusal is always that of a fresh
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
 
@@ -126,12 +127,13 @@ async def _exchange_pooled(
     idle: list[_HttpConnection[_Request]] | None,
     connect: Callable[[], Awaitable[_HttpConnection[_Request]]],
 ) -> HttpOutcome:
-    """Exchange over an idle connection if one still lives, else over a new one; None: over a new one that is not kept."""
-    while idle:
-        try:
+    """Exchange over an idle connection, or over a new one if there is none or it is closed; None: over a new, unkept one.
+
+    At most two are tried: a request that its server answers by closing the connection would use up every idle one.
+    """
+    if idle:
+        with suppress(ClosedBeforeAnswerError):
             return await _exchange(request, idle.pop(), idle)
-        except ClosedBeforeAnswerError:
-            continue
     return await _exchange(request, await connect(), idle)
 
 

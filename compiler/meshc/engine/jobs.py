@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meshc import ir
+from meshc.engine.errands import Errand, visits_of
 from meshc.engine.network import IsolationUnavailableError, isolate
 from meshc.engine.observation import Observation
 from meshc.engine.processes import EnvoyError, find_envoy
-from meshc.engine.scene import Errand, Scene
+from meshc.engine.scene import Scene
 from meshc.engine.translate import EngineError
 from meshc.targets import find_target
 
@@ -53,5 +54,6 @@ def run(job: Job) -> Report:
 
 async def _observe(job: Job, directory: Path, *, has_ipv6: bool) -> tuple[Observation, ...]:
     target = find_target(job.target)
-    async with Scene(job.mesh, target, find_envoy(), directory, has_ipv6=has_ipv6) as scene:
+    visits = visits_of(job.errands)
+    async with Scene(job.mesh, target, find_envoy(), directory, has_ipv6=has_ipv6, visits=visits) as scene:
         return await scene.observe(job.errands)

@@ -7,7 +7,7 @@ Each version of a workload runs once, as an instance with an endpoint of its own
 endpoints, beside others that have some, does not run at all: it answers 503, as it would anywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -39,20 +39,27 @@ class PlacedMesh:
     bundle: Path
 
 
-def place_mesh(mesh: ir.Mesh, directory: Path, *, has_ipv6: bool) -> PlacedMesh:
-    """Choose addresses, issue certificates into `directory`, and adapt the mesh. `has_ipv6` adds an IPv6 listen address."""
+def place_mesh(
+    mesh: ir.Mesh, directory: Path, *, has_ipv6: bool, visits: Mapping[WorkloadKey, Sequence[str]]
+) -> PlacedMesh:
+    """Choose addresses, issue certificates into `directory`, and adapt the mesh. `has_ipv6` adds an IPv6 listen address.
+
+    `visits` gives workloads the source addresses that requests of theirs come from, each a visitor's.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
     authorities = {domain: Authority.create(domain) for domain in mesh.trust_domains}
     issuer = TokenIssuer.create()
     hosts = sorted({(host, port.number) for one in mesh.externals for host in one.hosts for port in one.ports})
-    externals = {pair: (_address(5, index), pair[1]) for index, pair in enumerate(hosts)}
     web = Authority.create("externals")
-    directory.mkdir(parents=True, exist_ok=True)
     (directory / "externals.pem").write_bytes(web.bundle)
     bundle = directory / "all.pem"
     bundle.write_bytes(join_bundles((*authorities.values(), web)))
+    placer = _Placer(authorities=authorities, directory=directory, has_ipv6=has_ipv6, index=count())
+    keyed = {(workload.namespace, workload.name): workload for workload in mesh.workloads}
     placement = Placement(
-        instances=_place_instances(mesh, authorities, directory, has_ipv6=has_ipv6),
-        externals=externals,
+        instances={key: placer.instances(workload) for key, workload in keyed.items()},
+        visitors={key: placer.visitors(keyed[key], sources) for key, sources in visits.items()},
+        externals={pair: (_address(5, index), pair[1]) for index, pair in enumerate(hosts)},
         ca_file=PurePosixPath(directory / "externals.pem"),
     )
     return PlacedMesh(
@@ -65,36 +72,52 @@ def place_mesh(mesh: ir.Mesh, directory: Path, *, has_ipv6: bool) -> PlacedMesh:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Placer:
+    """Gives instances their addresses, one number each, and their certificates."""
+
+    authorities: Mapping[str, Authority]
+    directory: Path
+    has_ipv6: bool
+    index: Iterator[int]
+
+    def instances(self, workload: ir.Workload) -> tuple[Instance, ...]:
+        return tuple(self._place(workload, version=version) for version in running_versions(workload))
+
+    def visitors(self, workload: ir.Workload, sources: Sequence[str]) -> tuple[Instance, ...]:
+        version = running_versions(workload)[0]
+        return tuple(self._place(workload, version=version, source=source) for source in sources)
+
+    def _place(self, workload: ir.Workload, *, version: str | None, source: str | None = None) -> Instance:
+        index = next(self.index)
+        zones = [endpoint.zone for endpoint in _meant(workload, version) if endpoint.zone is not None]
+        return Instance(
+            version=version,
+            zone=zones[0] if zones else None,
+            listen=(_address(1, index), f"fd00::{index + 1:x}") if self.has_ipv6 else (_address(1, index),),
+            application=_address(2, index),
+            outbound=_address(3, index),
+            source=source,
+            tls_directory=self._issue(workload.identity, self.directory / str(index)),
+        )
+
+    def _issue(self, identity: str, own: Path) -> PurePosixPath:
+        """The directory `own`, with the files that a sidecar reads."""
+        credentials = self.authorities[trust_domain_of(identity)].issue_workload(identity, own, "cert")
+        credentials.key.replace(own / "key.pem")
+        for domain, authority in self.authorities.items():
+            (own / f"{domain}.pem").write_bytes(authority.bundle)
+        return PurePosixPath(own)
+
+
 def _address(block: int, index: int) -> str:
     return _ADDRESS.format(block=block, high=index // 250, low=index % 250 + 1)
-
-
-def _listen(index: int, *, has_ipv6: bool) -> tuple[str, ...]:
-    return (_address(1, index), f"fd00::{index + 1:x}") if has_ipv6 else (_address(1, index),)
 
 
 def instance_name(workload: ir.Workload, version: str | None) -> str:
     """What an instance is called, by its stub services too: `shop.cart`, or `shop.cart@v1` for that of a version."""
     name = f"{workload.namespace}.{workload.name}"
     return name if version is None else f"{name}@{version}"
-
-
-def _place_instances(
-    mesh: ir.Mesh, authorities: Mapping[str, Authority], directory: Path, *, has_ipv6: bool
-) -> Mapping[WorkloadKey, tuple[Instance, ...]]:
-    index = count()
-    return {
-        (workload.namespace, workload.name): tuple(
-            _place_instance(
-                next(index),
-                version,
-                _issue(workload.identity, directory / instance_name(workload, version), authorities),
-                has_ipv6=has_ipv6,
-            )
-            for version in running_versions(workload)
-        )
-        for workload in mesh.workloads
-    }
 
 
 def running_versions(workload: ir.Workload) -> tuple[str | None, ...]:
@@ -104,23 +127,9 @@ def running_versions(workload: ir.Workload) -> tuple[str | None, ...]:
     return tuple(version.name for version in workload.versions) or (None,)
 
 
-def _place_instance(index: int, version: str | None, tls_directory: PurePosixPath, *, has_ipv6: bool) -> Instance:
-    return Instance(
-        version=version,
-        listen=_listen(index, has_ipv6=has_ipv6),
-        application=_address(2, index),
-        outbound=_address(3, index),
-        tls_directory=tls_directory,
-    )
-
-
-def _issue(identity: str, own: Path, authorities: Mapping[str, Authority]) -> PurePosixPath:
-    """The directory `own`, with the files that a sidecar reads."""
-    credentials = authorities[trust_domain_of(identity)].issue_workload(identity, own, "cert")
-    credentials.key.replace(own / "key.pem")
-    for domain, authority in authorities.items():
-        (own / f"{domain}.pem").write_bytes(authority.bundle)
-    return PurePosixPath(own)
+def _meant(workload: ir.Workload, version: str | None) -> list[ir.Endpoint]:
+    """The program's endpoints that one instance stands for."""
+    return [endpoint for endpoint in workload.endpoints if endpoint.version == version]
 
 
 def trust_domain_of(identity: str) -> str:
@@ -156,13 +165,12 @@ def _is_found(workload: ir.Workload) -> bool:
 
 def _endpoint(workload: ir.Workload, instance: Instance) -> ir.Endpoint:
     """An instance's endpoint, which weighs as much as all that it stands for, in the zone of the first that has one."""
-    meant = [endpoint for endpoint in workload.endpoints if endpoint.version == instance.version]
     return ir.Endpoint(
         host=instance.listen[0],
         port=FIRST_PORT,
-        zone=next((endpoint.zone for endpoint in meant if endpoint.zone is not None), None),
+        zone=instance.zone,
         version=instance.version,
-        weight=sum(endpoint.weight for endpoint in meant) or 1,
+        weight=sum(endpoint.weight for endpoint in _meant(workload, instance.version)) or 1,
         span=BUILTIN,
     )
 

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ from meshc import ir
 from meshc.diagnostics import Severity
 from meshc.engine.authority import Authority, Credentials, Names
 from meshc.engine.client import Client
+from meshc.engine.errands import Errand, Way
 from meshc.engine.exchange import Outcome, Peer, Plaintext, Tls
 from meshc.engine.observation import Observation
 from meshc.engine.placement import PlacedMesh, instance_name, place_mesh, trust_domain_of
@@ -23,39 +23,42 @@ from meshc.engine.translate import EngineError, to_message, to_observation
 from meshc.ir import MtlsMode, PortPolicy
 from meshc.request import Request
 from meshc.semantics.decide import default_host, external_host
-from meshc.target import Instance, PlacedEmission, PortKey, Target
+from meshc.target import Instance, PlacedEmission, PortKey, Target, WorkloadKey
 from meshc.yaml_printer import print_yaml
 
 _AT_ONCE: Final = 16
 _ANSWER_S: Final = 10.0
-
-
-class Way(Enum):
-    """How a request is sent: straight to the server's sidecar, or through the caller's, which routes it."""
-
-    DIRECT = "direct"
-    ROUTED = "routed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
-    """One request to send, and how."""
-
-    request: Request
-    way: Way
+_NO_VISITS: Final[Mapping[str, Sequence[str]]] = {}
 
 
 class Scene:
-    """A running mesh, as an asynchronous context. Raises EngineError and EnvoyError for failures of its own."""
+    """A running mesh, as an asynchronous context. Raises EngineError and EnvoyError for failures of its own.
 
-    def __init__(self, mesh: ir.Mesh, target: Target, envoy: Envoy, directory: Path, *, has_ipv6: bool) -> None:
+    `visits` are the source addresses of requests that callers' sidecars will be asked to send, by the callers' identity.
+    """
+
+    def __init__(
+        self,
+        mesh: ir.Mesh,
+        target: Target,
+        envoy: Envoy,
+        directory: Path,
+        *,
+        has_ipv6: bool,
+        visits: Mapping[str, Sequence[str]] = _NO_VISITS,
+    ) -> None:
         if target.place is None:
             raise EngineError(f"the target `{target.name}` cannot be run on one machine")
         self._directory = directory
-        self._placed = place_mesh(mesh, directory / "tls", has_ipv6=has_ipv6)
+        self._callers = {workload.identity: (workload.namespace, workload.name) for workload in mesh.workloads}
+        self._placed = place_mesh(
+            mesh,
+            directory / "tls",
+            has_ipv6=has_ipv6,
+            visits={self._callers[one]: sources for one, sources in visits.items() if one in self._callers},
+        )
         self._emission = _checked(target.place(self._placed.mesh, self._placed.placement))
         self._ports = _ports(self._placed.mesh)
-        self._callers = {workload.identity: workload for workload in self._placed.mesh.workloads}
         self._credentials: dict[str, Credentials] = {}
         self._stack = AsyncExitStack()
         self._fleet = Fleet(envoy, directory / "logs")
@@ -178,6 +181,12 @@ class Scene:
             self._credentials[identity] = authority.issue_workload(identity, directory, "client")
         return self._credentials[identity]
 
+    def _instance_at(self, caller: WorkloadKey, source: str) -> Instance:
+        """The caller's instance that sends from an address, which is a visitor's unless it is the usual one."""
+        visitors = self._placed.placement.visitors.get(caller, ())
+        instances = self._placed.placement.instances[caller]
+        return next((one for one in visitors if one.source == source), instances[0])
+
     def _sidecar(self, request: Request, owner: ir.Workload | ir.External, port: PortPolicy) -> Peer | None:
         """The caller's own sidecar; None where it has no way to the destination at all."""
         caller = self._callers.get(request.identity or "")
@@ -185,7 +194,7 @@ class Scene:
             raise EngineError(
                 f"`{request.identity}` is no service of the program, so it has no sidecar to send through"
             )
-        address = self._placed.placement.instances[(caller.namespace, caller.name)][0].outbound
+        address = self._instance_at(caller, request.source_ip).outbound
         number = self._emission.outbound.get((owner.namespace, owner.name, port.number))
         security: Plaintext | Tls = Plaintext()
         if port.protocol is ir.Protocol.TLS:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from meshc import ir
+from meshc.engine.errands import Errand
 from meshc.engine.jobs import Job, Report
 from meshc.engine.observation import Observation
-from meshc.engine.scene import Errand
 from meshc.engine.translate import EngineError
 
 _TIMEOUT_S = 600

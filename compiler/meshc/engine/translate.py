@@ -26,8 +26,10 @@ from meshc.engine.tokens import TokenIssuer
 from meshc.ir import PortPolicy, Protocol
 from meshc.request import Claim, Request
 
-_GRPC_TO_HTTP: Final[Mapping[int, int]] = {7: 403, 16: 401, 12: 404, 13: 400, 14: 503}
-"""The statuses of local replies to gRPC calls, as Envoy maps them. Source: Envoy "gRPC status mapping"."""
+_GRPC_TO_HTTP: Final[Mapping[int, int]] = {7: 403, 8: 429, 12: 404, 13: 400, 14: 503, 16: 401}
+"""The statuses of local replies to gRPC calls, as Envoy maps them, with 8 for what rate limits refuse (elsewhere Envoy
+makes 14 of 429). Source: Envoy "gRPC status mapping".
+"""
 _REFUSALS: Final = frozenset({400, 401, 403, 404, 429})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SERVER_ERROR: Final = 500

@@ -59,7 +59,8 @@ def assemble_settings(chosen: Chosen) -> ir.Settings:
         delays=_values(chosen, ir.FaultDelay),
         aborts=_values(chosen, ir.FaultAbort),
         mirrors=_values(chosen, ir.Mirror),
-        header_changes=_values(chosen, ir.HeaderChange),
+        # What is added comes after what replaces or removes, wherever it stands: order in the source means nothing.
+        header_changes=tuple(sorted(_values(chosen, ir.HeaderChange), key=lambda one: one.operation == "add")),
         rewrite_path=_value(chosen, "rewrite path", str),
         rewrite_host=_value(chosen, "rewrite host", str),
         tls_ca_file=None if tls is None else tls[0],

@@ -40,8 +40,8 @@ ENDPOINT_KEYS = frozenset(
     {"connect-timeout", "load-balance", "circuit-breaker", "outlier-detection", "health-check", "locality", "tls"}
 )
 """Settings of a port's connections and endpoints; a route cannot have its own."""
-TCP_KEYS = ENDPOINT_KEYS | {"idle-timeout", "destinations"}
-"""Settings that make sense without requests."""
+TCP_KEYS = ENDPOINT_KEYS - {"health-check"} | {"idle-timeout", "destinations"}
+"""Settings that make sense without requests, perhaps not all of their options (`needing_requests`)."""
 _NOT_IN_URL = re.compile(r"[^\x21-\x7e]|[\"<>\\^`|]")
 
 
@@ -71,6 +71,17 @@ class RetrySetting:
 
     retry: ir.Retry
     is_unsafe: bool
+
+
+def needing_requests(setting: Setting) -> str | None:
+    """What of a setting makes no sense where there are only connections; None if all of it does."""
+    match setting.value:
+        case ir.LoadBalance(hash_kind="header" | "cookie" as kind):
+            return f"`load-balance … by {kind}`"
+        case ir.CircuitBreaker(requests=requests, retries=retries) if (requests, retries) != (None, None):
+            return f"`circuit-breaker {{ {'retries' if requests is None else 'requests'} … }}`"
+        case _:
+            return None if setting.kind in TCP_KEYS else f"`{setting.kind}`"
 
 
 def lower_setting(context: Context, world: World, node: ast.Setting, near: ast.Ref | None) -> Setting | None:

@@ -18,7 +18,7 @@ from meshc.lower.layers import Layered
 from meshc.lower.profiles import expand_uses
 from meshc.lower.scopes import Target, check_rpc, has_ports, lower_service_scope
 from meshc.lower.services import PortInfo, ServiceInfo
-from meshc.lower.settings import ENDPOINT_KEYS, TCP_KEYS, Setting, lower_setting
+from meshc.lower.settings import ENDPOINT_KEYS, Setting, lower_setting, needing_requests
 from meshc.lower.sources import lower_callers
 from meshc.lower.world import World
 
@@ -124,8 +124,8 @@ class _PortLowering:
         setting = lower_setting(context, self.world, node, self._near())
         if setting is None:
             return
-        if not self.port.protocol.is_http and setting.kind not in TCP_KEYS:
-            message = f"`{setting.kind}` needs requests, and `{self._shown()}` carries {self.port.protocol.value}"
+        if not self.port.protocol.is_http and (found := needing_requests(setting)) is not None:
+            message = f"{found} needs requests, and `{self._shown()}` carries {self.port.protocol.value}"
             self.context.report.add("protocol-mismatch", setting.span, message)
             return
         if setting.kind == "tls" and self.port.protocol is not Protocol.HTTPS:

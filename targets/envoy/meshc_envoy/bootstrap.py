@@ -10,13 +10,15 @@ from meshc_envoy.callers import caller_of
 from meshc_envoy.clusters import named_cluster
 from meshc_envoy.directory import Directory
 from meshc_envoy.inbound import InboundPort, application_cluster, inbound_listener
+from meshc_envoy.metrics import admin_fields, metrics_clusters, metrics_listeners
 from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
 from meshc_envoy.outbound import outbound_clusters, outbound_listeners
 from meshc_envoy.protocols import http1, http2
-from meshc_envoy.shapes import Object, socket_address
+from meshc_envoy.shapes import Object
 from meshc_envoy.text_matchers import MAX_PROGRAM
 from meshc_envoy.tls import SDS_CLUSTER, TlsFiles, origination_socket
 from meshc_envoy.tokens import key_set_cluster, key_set_server, key_set_urls
+from meshc_envoy.tracing import collector_clusters
 
 XDS_CLUSTER: Final = "xds"
 
@@ -32,35 +34,45 @@ def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions,
         directory=options.tls_directories.get(key, options.tls_directory),
     )
     caller = caller_of(directory, workload, files, options, zone)
+    addresses = options.listen_addresses.get(key, (options.default_listen_address,))
     inbound = [
         InboundPort(
             mesh=mesh,
             workload=workload,
             port=port,
             files=files,
-            addresses=options.listen_addresses.get(key, (options.default_listen_address,)),
+            addresses=addresses,
+            log_file=options.access_log,
         )
         for port in ordered_ports(workload.ports)
     ]
     application = options.application_addresses.get(key, "127.0.0.1")
     outbound = outbound_clusters(caller)
+    admin = options.admins.get(key, options.admin)
     uses_eds = any(one.get("type") == "EDS" for one in outbound)
     clusters = [
         *_distinct([application_cluster(port, application) for port in inbound]),
         *outbound,
         *_key_set_clusters(workload, options),
+        *collector_clusters(workload),
+        *metrics_clusters(workload, admin, options.metrics_socket),
         *([_sds_cluster(options)] if options.certificates is Certificates.SDS else []),
         *([_xds_cluster(options)] if uses_eds else []),
     ]
-    listeners = [*(inbound_listener(port) for port in inbound), *outbound_listeners(caller)]
+    listeners = [
+        *(inbound_listener(port) for port in inbound),
+        *metrics_listeners(workload, addresses),
+        *outbound_listeners(caller),
+    ]
     return {
         "node": {
             "id": f"{workload.namespace}/{workload.name}",
             "cluster": mesh.name,
             **({"locality": locality_of(zone)} if zone is not None else {}),
         },
-        **_admin(options.admins.get(key, options.admin)),
+        **admin_fields(admin, options.metrics_socket, has_metrics=workload.telemetry.metrics),
         "layered_runtime": {"layers": [{"name": "meshc", "static_layer": _runtime()}]},
+        **_source(options.source_address),
         **({"dynamic_resources": {"ads_config": _ads()}} if uses_eds else {}),
         "static_resources": {"listeners": list(listeners), "clusters": list(clusters)},
     }
@@ -70,8 +82,13 @@ def _runtime() -> Object:
     return {"re2": {"max_program_size": {"error_level": MAX_PROGRAM, "warn_level": MAX_PROGRAM}}}
 
 
-def _admin(admin: SocketAddress | None) -> Object:
-    return {} if admin is None else {"admin": {"address": socket_address(admin.host, admin.port)}}
+def _source(address: str | None) -> Object:
+    """The address that all connections come from."""
+    return {} if address is None else {"cluster_manager": {"upstream_bind_config": _any_port(address)}}
+
+
+def _any_port(address: str) -> Object:
+    return {"source_address": {"address": address, "port_value": 0}}
 
 
 def _distinct(clusters: list[Object]) -> list[Object]:

@@ -1,11 +1,12 @@
 """Callers: what one workload's sidecar holds of the mesh, and which rules of externals concern it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from meshc import ir
 from meshc.target import Json, PortKey
-from meshc_envoy.access import StageRules, stage_rules
+from meshc_envoy.access import StageRules, filter_fields, stage_rules
 from meshc_envoy.directory import Directory
 from meshc_envoy.options import EmitOptions
 from meshc_envoy.queries import query_patterns
@@ -52,7 +53,8 @@ def caller_of(
     outside = _outside(directory, workload, held)
     stages = {key: stages_for(workload.identity, port.access) for key, port in outside.items()}
     atoms = {key: stage_atoms(found) for key, found in stages.items()}
-    rules = {key: stage_rules(found, has_identities=True) for key, found in stages.items()}
+    is_named = bool(workload.telemetry.access_logs)
+    rules = {key: stage_rules(found, has_identities=True, is_named=is_named) for key, found in stages.items()}
     by_port = {
         key: ExternalRules(
             overrides={stage.label: _override(stage) for stage in rules[key]}, patterns=query_patterns(atoms[key])
@@ -69,7 +71,7 @@ def caller_of(
         options=options,
         held=held,
         resolver=resolver,
-        stage_labels=tuple(sorted({stage.label for found in rules.values() for stage in found})),
+        stage_labels=_ordered_labels(stage for found in rules.values() for stage in found),
         atoms=tuple(atom for found in atoms.values() for atom in found),
     )
 
@@ -94,5 +96,10 @@ def _outside(directory: Directory, workload: ir.Workload, held: tuple[Held, ...]
     return found
 
 
+def _ordered_labels(stages: Iterable[StageRules]) -> tuple[str, ...]:
+    """The names of filters, of which those that only observe come first."""
+    return tuple(label for _, label in sorted({(not stage.shadow, stage.label) for stage in stages}))
+
+
 def _override(stage: StageRules) -> Json:
-    return typed(_PER_ROUTE, rbac={"shadow_rules" if stage.shadow else "rules": stage.rules})
+    return typed(_PER_ROUTE, rbac=filter_fields(stage))

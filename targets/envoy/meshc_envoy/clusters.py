@@ -38,6 +38,8 @@ def cluster(
     return {
         "name": name,
         "type": "STRICT_DNS" if by_name else "STATIC",
+        # Envoy would prefer IPv6, where sidecars do not listen and containers often have no way out.
+        **({"dns_lookup_family": "V4_PREFERRED"} if by_name else {}),
         **(traffic or traffic_fields(ir.Settings())),
         "load_assignment": {"cluster_name": name, "endpoints": endpoints},
         **transport_fields(protocol, socket),

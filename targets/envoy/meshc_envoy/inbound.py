@@ -1,19 +1,23 @@
 """Inbound: one listener a service port, which decides who may call and passes what may to the application."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 from meshc import ir
 from meshc.target import Json
 from meshc_envoy.access import StageRules, http_filters, network_filters, stage_rules
+from meshc_envoy.access_logs import PLAINTEXT_CHAIN, LogPoint, connection_logs, refused_connection_logs, request_logs
 from meshc_envoy.addresses import inbound_ports
 from meshc_envoy.balancing import Address
 from meshc_envoy.clusters import cluster
 from meshc_envoy.connection_manager import inbound_manager, plain_route
 from meshc_envoy.protocols import protocol_options
 from meshc_envoy.queries import query_patterns, routes_by_patterns
-from meshc_envoy.requests import refusal_filter, stage_atoms
+from meshc_envoy.rate_limits import limit_filters
+from meshc_envoy.requests import port_atoms, refusal_filter
 from meshc_envoy.shapes import Object, extension, socket_address
+from meshc_envoy.telemetry import inbound_point, manager_fields
 from meshc_envoy.tls import TlsFiles, inbound_socket, single_identity
 from meshc_envoy.tokens import token_filters
 
@@ -24,13 +28,21 @@ _TCP_PROXY: Final = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundPort:
-    """One service port of a workload and what its listener needs to know. `addresses` are those to bind, never empty."""
+    """One service port of a workload and what its listener needs to know.
+
+    `addresses` are those to bind, never empty; `log_file` is where access logs go.
+    """
 
     mesh: ir.Mesh
     workload: ir.Workload
     port: ir.PortPolicy
     files: TlsFiles
     addresses: tuple[str, ...]
+    log_file: PurePosixPath
+
+    @property
+    def log_point(self) -> LogPoint:
+        return inbound_point(self.workload, self.port, self.log_file)
 
     @property
     def name(self) -> str:
@@ -51,6 +63,7 @@ def inbound_listener(inbound: InboundPort) -> Object:
     ]
     chains, inspected = _chains(inbound)
     additional: list[Json] = [{"address": other} for other in others]
+    refused = refused_connection_logs(inbound.log_point, is_http=inbound.port.protocol.is_http)
     return {
         "name": inbound.name,
         "address": first,
@@ -59,6 +72,7 @@ def inbound_listener(inbound: InboundPort) -> Object:
         **({"listener_filters": [_inspector()]} if inspected else {}),
         **({"continue_on_listener_filters_timeout": True} if inspected and _serves_silence(inbound.port) else {}),
         "filter_chains": list(chains),
+        **({"access_log": refused} if refused else {}),
     }
 
 
@@ -93,6 +107,7 @@ def _chains(inbound: InboundPort) -> tuple[list[Object], bool]:
             plain: Object = {
                 "filter_chain_match": {"transport_protocol": "raw_buffer"},
                 "filters": _plain_filters(inbound),
+                **({"name": PLAINTEXT_CHAIN} if inbound.log_point.logs else {}),
             }
             return [mutual, plain], True
         case ir.MtlsMode.OFF:
@@ -100,9 +115,9 @@ def _chains(inbound: InboundPort) -> tuple[list[Object], bool]:
 
 
 def _mutual_chain(inbound: InboundPort) -> Object:
-    stages = stage_rules(inbound.port.access, has_identities=True)
+    stages = _stages(inbound, has_identities=True)
     if inbound.port.protocol.is_http:
-        filters = [_http(inbound, stages)]
+        filters = [_http(inbound, stages, has_identities=True)]
         return {
             "transport_socket": inbound_socket(inbound.files, ("h2", "http/1.1")),
             "filters": [single_identity(), *filters],
@@ -110,23 +125,33 @@ def _mutual_chain(inbound: InboundPort) -> Object:
     admitted = _admitted(inbound.mesh, inbound.port)
     return {
         "transport_socket": inbound_socket(inbound.files, (), admitted or ()),
-        "filters": [single_identity(), *_tcp(inbound, stages, decided=admitted is not None)],
+        "filters": [single_identity(), *_tcp(inbound, stages, decided=admitted is not None, is_encrypted=True)],
     }
 
 
 def _plain_filters(inbound: InboundPort) -> list[Json]:
-    stages = stage_rules(inbound.port.access, has_identities=False)
+    stages = _stages(inbound, has_identities=False)
     if inbound.port.protocol.is_http:
-        return [_http(inbound, stages)]
-    return _tcp(inbound, stages, decided=not any(not stage.shadow for stage in stages))
+        return [_http(inbound, stages, has_identities=False)]
+    decided = not any(not stage.shadow for stage in stages)
+    return _tcp(inbound, stages, decided=decided, is_encrypted=False)
 
 
-def _http(inbound: InboundPort, stages: tuple[StageRules, ...]) -> Object:
-    atoms = stage_atoms(inbound.port.access)
+def _stages(inbound: InboundPort, *, has_identities: bool) -> tuple[StageRules, ...]:
+    is_named = bool(inbound.workload.telemetry.access_logs)
+    return stage_rules(inbound.port.access, has_identities=has_identities, is_named=is_named)
+
+
+def _http(inbound: InboundPort, stages: tuple[StageRules, ...], *, has_identities: bool) -> Object:
+    atoms = port_atoms(inbound.port)
+    logging = request_logs(inbound.log_point)
     filters: list[Json] = [
+        *logging.head,
         refusal_filter(atoms),
         *token_filters(inbound.port.jwts),
+        *logging.after_tokens,
         *http_filters(stages),
+        *limit_filters(inbound.port.limits, has_identities=has_identities),
     ]
     host: Object = {
         "name": "application",
@@ -142,15 +167,17 @@ def _http(inbound: InboundPort, stages: tuple[StageRules, ...]) -> Object:
         trusted_hops=inbound.mesh.trusted_hops,
         has_jwt=bool(inbound.port.jwts),
         websocket=inbound.port.protocol is ir.Protocol.HTTP,
+        telemetry=manager_fields(inbound.workload, inbound.log_point, logging),
     )
 
 
-def _tcp(inbound: InboundPort, stages: tuple[StageRules, ...], *, decided: bool) -> list[Json]:
+def _tcp(inbound: InboundPort, stages: tuple[StageRules, ...], *, decided: bool, is_encrypted: bool) -> list[Json]:
     """RBAC and the proxy of bytes. Envoy's RBAC waits for the caller's first byte, but the proxy would connect at once and
     pass on what the application says unasked: unless access is decided before, it must wait as well.
     """
     # Without TLS the handshake is done at once.
     mode = "ON_DOWNSTREAM_TLS_HANDSHAKE" if decided else "ON_DOWNSTREAM_DATA"
+    logging = connection_logs(inbound.log_point, inbound.name, is_encrypted=is_encrypted)
     proxy = extension(
         "envoy.filters.network.tcp_proxy",
         _TCP_PROXY,
@@ -159,8 +186,9 @@ def _tcp(inbound: InboundPort, stages: tuple[StageRules, ...], *, decided: bool)
         idle_timeout="0s",
         upstream_connect_mode=mode,
         max_early_data_bytes=_EARLY_BYTES,
+        **({"access_log": list(logging.loggers)} if logging.loggers else {}),
     )
-    return [*network_filters(stages, inbound.name), proxy]
+    return [*logging.head, *network_filters(stages, inbound.name, is_logged=bool(logging.loggers)), proxy]
 
 
 def waits_for_caller(mesh: ir.Mesh, port: ir.PortPolicy) -> bool:

@@ -47,6 +47,13 @@ JOINED: Final = frozenset(
 )
 
 
+def line_separators(name: str) -> str:
+    """What Envoy puts between lines of the header that it joins; empty if it keeps the lines apart."""
+    if name not in JOINED:
+        return ""
+    return ",;" if name == "cookie" else ","
+
+
 def close_joined(condition: ir.Condition, *, refuses: bool) -> ir.Condition:
     """The condition, with its tests of joined headers widened where a match refuses the request."""
     match condition:

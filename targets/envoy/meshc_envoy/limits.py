@@ -9,8 +9,11 @@ from meshc_envoy.addresses import service_host
 from meshc_envoy.atom_limits import check_atom
 from meshc_envoy.conditions import alternatives, atoms_of
 from meshc_envoy.inbound import waits_for_caller
+from meshc_envoy.joined_headers import line_separators
 from meshc_envoy.queries import MAX_PATTERNS, query_patterns
-from meshc_envoy.requests import stage_atoms
+from meshc_envoy.rate_limits import LARGEST_BUCKET, counted_header
+from meshc_envoy.requests import port_atoms
+from meshc_envoy.telemetry_limits import check_telemetry
 from meshc_envoy.traffic_limits import check_traffic_limits
 
 MAX_ALTERNATIVES: Final = 64
@@ -24,6 +27,7 @@ def check_limits(mesh: ir.Mesh) -> tuple[Diagnostic, ...]:
     found += _hosts(mesh)
     found += _covered_hosts(mesh)
     found += check_traffic_limits(mesh)
+    found += check_telemetry(mesh)
     return tuple({(diagnostic.span, diagnostic.message): diagnostic for diagnostic in found}.values())
 
 
@@ -76,7 +80,7 @@ def _port(mesh: ir.Mesh, port: ir.PortPolicy) -> Iterator[Diagnostic]:
 
 
 def _rules(port: ir.PortPolicy) -> Iterator[Diagnostic]:
-    if (count := len(query_patterns(stage_atoms(port.access)))) > MAX_PATTERNS:
+    if (count := len(query_patterns(port_atoms(port)))) > MAX_PATTERNS:
         message = (
             f"envoy can test at most {MAX_PATTERNS} query patterns on a port, but {count} are in scope of {port.number}"
         )
@@ -89,3 +93,22 @@ def _rules(port: ir.PortPolicy) -> Iterator[Diagnostic]:
                 yield diagnose("unsupported-by-target", rule.span, message, advice="split the rule into several")
             for atom in atoms_of(rule.condition):
                 yield from check_atom(atom, rule.span)
+    for limit in port.limits:
+        yield from _limit(port, limit)
+
+
+def _limit(port: ir.PortPolicy, limit: ir.RateLimit) -> Iterator[Diagnostic]:
+    for atom in atoms_of(limit.condition):
+        yield from check_atom(atom, limit.span)
+    if max(limit.tokens, limit.burst) > LARGEST_BUCKET:
+        message = f"envoy counts at most {LARGEST_BUCKET} tokens in one limit"
+        yield diagnose("unsupported-by-target", limit.span, message, advice="write a smaller limit, or none")
+    header = counted_header(limit)
+    if header is not None and (separators := line_separators(header)):
+        shown = " or ".join(f"`{one}`" for one in separators)
+        message = f"envoy cannot tell lines of `{header}` from one with {shown}, so all such values share one bucket"
+        yield diagnose("target-differs", limit.span, message, advice="count a header that has one plain value")
+    if port.mtls is ir.MtlsMode.PERMISSIVE and limit.per != "source":
+        message = f"envoy counts callers with mTLS and callers without it apart on port {port.number}"
+        advice = "so together they may send twice as much; make mTLS strict there, or limit each source"
+        yield diagnose("target-differs", limit.span, message, advice=advice)

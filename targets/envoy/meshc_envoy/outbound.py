@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from meshc import ir
 from meshc.target import Json
 from meshc_envoy.access import HTTP_RBAC
+from meshc_envoy.access_logs import request_logs
 from meshc_envoy.addresses import OUTBOUND_PORT
 from meshc_envoy.callers import Caller
 from meshc_envoy.clusters import peer_cluster
@@ -22,6 +23,7 @@ from meshc_envoy.requests import refusal_filter
 from meshc_envoy.routes import used_upstreams
 from meshc_envoy.shapes import Object, extension, socket_address
 from meshc_envoy.tcp_listeners import tcp_listener
+from meshc_envoy.telemetry import manager_fields, outbound_point, with_destinations
 from meshc_envoy.tls import upstream_socket
 from meshc_envoy.upstreams import Upstream
 from meshc_envoy.virtual_hosts import largest_answer, virtual_hosts
@@ -58,19 +60,35 @@ def _cluster(caller: Caller, upstream: Upstream) -> Object:
 
 def _http_listener(caller: Caller) -> Object:
     routes = _http_routes(caller)
+    point = outbound_point(caller.workload, None, caller.options.access_log)
+    logging = request_logs(point)
+    keys = {held.name: held.key for held in caller.held}
     filters: list[Json] = [
+        *logging.head,
         refusal_filter(_tested(caller, routes)),
         *(extension(label, HTTP_RBAC) for label in caller.stage_labels),
         *_dns_filters(caller),
         *fault_filters(fault_count(routes)),
     ]
-    manager = outbound_manager("outbound", virtual_hosts(caller), filters, largest_answer=largest_answer(routes))
+    manager = outbound_manager(
+        "outbound",
+        with_destinations(caller.workload, virtual_hosts(caller), keys),
+        filters,
+        largest_answer=largest_answer(routes),
+        has_timeouts=any(_can_time_out(route.settings) for route in routes),
+        telemetry=manager_fields(caller.workload, point, logging),
+    )
     return {
         "name": "outbound",
         "address": socket_address(caller.address, OUTBOUND_PORT),
         "traffic_direction": "OUTBOUND",
         "filter_chains": [{"filters": [manager]}],
     }
+
+
+def _can_time_out(settings: ir.Settings) -> bool:
+    per_try_ms = None if settings.retry is None else settings.retry.per_try_ms
+    return any(one is not None for one in (settings.timeout_ms, settings.idle_timeout_ms, per_try_ms))
 
 
 def _http_routes(caller: Caller) -> list[ir.Route]:

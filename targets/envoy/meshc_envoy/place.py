@@ -12,7 +12,8 @@ from meshc_envoy.options import EmitOptions, SocketAddress
 def place(mesh: ir.Mesh, placement: Placement) -> PlacedEmission:
     """Emit a mesh whose endpoints are instances, each at the first of its listen addresses and all at one port.
 
-    An instance's file is `<namespace>/<name>.yaml`, that of a version's `<namespace>/<name>@<version>.yaml`.
+    An instance's file is `<namespace>/<name>.yaml`, that of a version's `<namespace>/<name>@<version>.yaml`, and that of a
+    visitor's `<namespace>/<name> from <source>.yaml`.
     """
     inbound = {
         (workload.namespace, workload.name, port.number): inbound_ports(workload, port)[0]
@@ -25,13 +26,20 @@ def place(mesh: ir.Mesh, placement: Placement) -> PlacedEmission:
 
 def _sidecars(mesh: ir.Mesh, placement: Placement) -> Iterator[Sidecar]:
     for workload in mesh.workloads:
-        for instance in placement.instances[(workload.namespace, workload.name)]:
-            version = "" if instance.version is None else f"@{instance.version}"
+        key = (workload.namespace, workload.name)
+        for instance in (*placement.instances[key], *placement.visitors.get(key, ())):
             yield Sidecar(
-                path=f"{workload.namespace}/{workload.name}{version}.yaml",
+                path=f"{workload.namespace}/{workload.name}{_suffix(instance)}.yaml",
                 workload=workload,
                 options=_options(workload, instance, placement),
+                zone=instance.zone,
             )
+
+
+def _suffix(instance: Instance) -> str:
+    if instance.source is not None:
+        return f" from {instance.source}"
+    return "" if instance.version is None else f"@{instance.version}"
 
 
 def _options(workload: ir.Workload, instance: Instance, placement: Placement) -> EmitOptions:
@@ -40,6 +48,7 @@ def _options(workload: ir.Workload, instance: Instance, placement: Placement) ->
         listen_addresses={key: instance.listen},
         application_addresses={key: instance.application},
         outbound_addresses={key: instance.outbound},
+        source_address=instance.source,
         tls_directory=instance.tls_directory,
         external_addresses={
             f"{host}:{number}": SocketAddress(host=address, port=port)

@@ -20,6 +20,13 @@ REFUSAL: Final = "malformed-request"
 _BAD_HOST: Final = r"\C*[,@]\C*|[^\[:]*:(?:\C*[^0-9]\C*)?|\[[^\]]*\](?:[^:]\C*|:(?:\C*[^0-9]\C*)?)"
 """Several hosts, user information, and whatever follows a host's colon but the digits of a port."""
 
+_TIMED_OUT: Final = (
+    'response.code_details in ["response_timeout", "upstream_per_try_timeout", "stream_idle_timeout"] && '
+    '"content-type" in request.headers && request.headers["content-type"].startsWith("application/grpc")'
+)
+_DEADLINE_EXCEEDED: Final[Object] = {"header": {"key": "grpc-status", "value": "4"}}
+"""To gRPC callers Envoy says `unavailable` of what took too long, which invites them to try again."""
+
 _CEL_FILTER: Final = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 _HEADER_MUTATION: Final = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 
@@ -27,6 +34,12 @@ _HEADER_MUTATION: Final = "envoy.extensions.http.early_header_mutation.header_mu
 def stage_atoms(stages: Iterable[ir.Stage]) -> tuple[ir.Atom, ...]:
     """Every atom of every rule of the stages."""
     return tuple(atom for stage in stages for rule in stage.rules for atom in atoms_of(rule.condition))
+
+
+def port_atoms(port: ir.PortPolicy) -> tuple[ir.Atom, ...]:
+    """Every atom that the server's sidecar tests: in rules, and in the conditions of rate limits."""
+    counted = (atom for limit in port.limits for atom in atoms_of(limit.condition))
+    return (*stage_atoms(port.access), *counted)
 
 
 def normalization() -> Object:
@@ -62,14 +75,18 @@ def _blank_at_an_end(name: str) -> Object:
     return {"header": {"name": name, "string_match": regex(r"[ \t]\C*|\C*[ \t]")}}
 
 
-def local_replies(*, has_jwt: bool) -> Object:
-    """The local-reply configuration: 400 for a malformed request; 401, never Envoy's 403, for any refused token."""
+def local_replies(*, has_jwt: bool = False, has_timeouts: bool = False) -> Object:
+    """The local-reply configuration: 400 for a malformed request; 401, never Envoy's 403, for any refused token; and
+    gRPC's own status for what took too long.
+    """
     malformed = f'response.code_details == "rbac_access_denied_matched_policy[{REFUSAL}]"'
     mappers: list[Json] = [_mapper(malformed, 400) | {"body": {"inline_string": "malformed request"}}]
     # `OPTIONS *`, which Envoy takes for a path that it does not have.
     mappers.append(_mapper('response.code_details == "absolute_path_rejected"', 400))
     if has_jwt:
         mappers.append(_mapper('response.code_details.startsWith("jwt_authn_access_denied")', 401))
+    if has_timeouts:
+        mappers.append(_mapper(_TIMED_OUT, 504) | {"headers_to_add": [_DEADLINE_EXCEEDED]})
     return {"mappers": mappers}
 
 

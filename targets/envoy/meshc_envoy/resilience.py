@@ -39,7 +39,8 @@ def health_fields(settings: ir.Settings, protocol: ir.Protocol, host: str) -> Ob
     if outlier is None and check is None:
         return {}
     return {
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # Envoy would gather changes of health for a second before it acts on them.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
         **({"outlier_detection": _outlier_detection(outlier)} if outlier is not None else {}),
         **({"health_checks": [_health_check(check, protocol, host)]} if check is not None else {}),
     }

@@ -5,10 +5,10 @@ from typing import Final
 
 from meshc.features import Feature
 from meshc.target import Support
+from meshc_envoy.rate_limits import LONGEST_VALUE, MAX_SOURCES, MAX_VALUES
 from meshc_envoy.support_rows import exact, impossible, stricter
 from meshc_envoy.traffic_support import TRAFFIC
 
-_LATER: Final = impossible("not emitted yet", "remove it, or wait for a version that emits it")
 _EGRESS: Final = "enforced by the callers' sidecars, so it does not bind a compromised workload"
 _LOCAL_PEER: Final = "the caller's sidecar sees nobody but its own application"
 
@@ -114,7 +114,39 @@ _ACCESS: Final[Mapping[Feature, Support]] = {
     Feature.ENDPOINT_WEIGHT: exact(),
 }
 
+_SERVER: Final[Mapping[Feature, Support]] = {
+    Feature.RATE_LIMIT: exact(
+        "each sidecar of the server counts for itself and for each port, and where mTLS is permissive, callers with it and "
+        "callers without it apart"
+    ),
+    Feature.RATE_LIMIT_PER_SOURCE: exact(
+        f"{MAX_SOURCES:,} sources have a bucket at once; beyond, the one unused for longest starts full again"
+    ),
+    Feature.RATE_LIMIT_PER_HEADER: stricter(
+        "requests without exactly one line of the header share a bucket, and so do values over "
+        f"{LONGEST_VALUE:,} bytes and such that HTTP forbids; {MAX_VALUES:,} values have a bucket at once; beyond, the one "
+        "unused for longest starts full again",
+        is_quiet=True,
+    ),
+    Feature.RATE_LIMIT_CONDITION: stricter(
+        "a test of a header whose lines Envoy joins holds if it does for any part of the value", is_quiet=True
+    ),
+}
+
+_LINES: Final = "written up to 10 s late; of shadow rules that match, the first deny and the first allow are told"
+_TELEMETRY: Final[Mapping[Feature, Support]] = {
+    Feature.ACCESS_LOG_JSON: exact(_LINES),
+    Feature.ACCESS_LOG_TEXT: exact(_LINES),
+    Feature.ACCESS_LOG_CONDITION: exact(
+        "what is refused before it can be tested is logged as well; patterns of query parameters cannot be tested"
+    ),
+    Feature.TRACE: exact(
+        "where a request brings a `traceparent`, what it says of sampling counts; shares are kept to a millionth"
+    ),
+    Feature.METRICS: exact("to anybody who reaches port 15090, in plaintext: `/stats/prometheus`, and nothing else"),
+}
+
 SUPPORT: Final[Mapping[Feature, Support]] = {
-    feature: {**_ACCESS, **TRAFFIC}.get(feature, _LATER) for feature in Feature
+    feature: {**_ACCESS, **TRAFFIC, **_SERVER, **_TELEMETRY}[feature] for feature in Feature
 }
 """One row for every feature."""

@@ -5,11 +5,13 @@ from typing import Final
 from meshc import ir
 from meshc.target import Json
 from meshc_envoy.access import network_filters, stage_rules
+from meshc_envoy.access_logs import Logging, connection_logs
 from meshc_envoy.callers import Caller
 from meshc_envoy.egress import dns_cache, is_wildcard, replaced_address
 from meshc_envoy.percentages import whole_weights
 from meshc_envoy.reach import route_destinations, stages_for, visible_routes
 from meshc_envoy.shapes import Object, extension, seconds, socket_address
+from meshc_envoy.telemetry import outbound_point
 from meshc_envoy.upstreams import Held
 
 TCP_PROXY: Final = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
@@ -19,7 +21,10 @@ _SNI_DNS_PROXY: Final = "envoy.extensions.filters.network.sni_dynamic_forward_pr
 
 def tcp_listener(caller: Caller, held: Held) -> Object:
     """The listener of a held port that is not HTTP."""
-    chain: Object = {"filters": [*_rules(caller, held), *_dns_filters(caller, held), _proxy(caller, held)]}
+    point = outbound_point(caller.workload, held.key, caller.options.access_log)
+    logging = connection_logs(point, held.name, is_encrypted=False)
+    filters = [*logging.head, *_rules(caller, held, is_logged=bool(logging.loggers)), *_dns_filters(caller, held)]
+    chain: Object = {"filters": [*filters, _proxy(caller, held, logging)]}
     inspector: Object = {}
     if isinstance(held.owner, ir.External) and held.port.protocol is ir.Protocol.TLS:
         chain = {"filter_chain_match": {"server_names": [held.host]}, **chain}
@@ -33,13 +38,14 @@ def tcp_listener(caller: Caller, held: Held) -> Object:
     }
 
 
-def _rules(caller: Caller, held: Held) -> list[Json]:
+def _rules(caller: Caller, held: Held, *, is_logged: bool) -> list[Json]:
     """The rules of the external that connections go to; `meshc_envoy.limits` refuses a split over externals with rules."""
     for destination in _route(caller, held)[1]:
         owner, port = caller.directory.owners[destination.namespace, destination.service, destination.port]
         if isinstance(owner, ir.External):
-            stages = stage_rules(stages_for(caller.workload.identity, port.access), has_identities=True)
-            return network_filters(stages, held.name)
+            own = stages_for(caller.workload.identity, port.access)
+            stages = stage_rules(own, has_identities=True, is_named=is_logged)
+            return network_filters(stages, held.name, is_logged=is_logged)
     return []
 
 
@@ -58,7 +64,7 @@ def _route(caller: Caller, held: Held) -> tuple[ir.Settings, tuple[ir.Destinatio
     return route.settings, route_destinations(route)
 
 
-def _proxy(caller: Caller, held: Held) -> Object:
+def _proxy(caller: Caller, held: Held, logging: Logging) -> Object:
     settings, destinations = _route(caller, held)
     upstreams = [caller.resolver.upstream(held, one, settings) for one in destinations]
     return extension(
@@ -68,6 +74,7 @@ def _proxy(caller: Caller, held: Held) -> Object:
         **_clusters([one.name for one in upstreams], [one.weight for one in destinations]),
         idle_timeout=seconds(settings.idle_timeout_ms or 0),
         **_hashes(held.port),
+        **({"access_log": list(logging.loggers)} if logging.loggers else {}),
     )
 
 

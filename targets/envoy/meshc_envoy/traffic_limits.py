@@ -24,6 +24,7 @@ def check_traffic_limits(mesh: ir.Mesh) -> Iterator[Diagnostic]:
             if isinstance(owner, ir.External) and any(is_wildcard(host) for host in owner.hosts):
                 yield from _wildcard(port)
             yield from _bounds(port)
+            yield from _locality(owner, port)
             for route in port.routes:
                 yield from _route(port, route, by_key)
 
@@ -37,6 +38,10 @@ def _route(
     if isinstance(route.action, ir.Redirect) and "{" in route.action.target.partition("://")[2].partition("/")[0]:
         message = "envoy cannot redirect to a host that is captured from the path"
         yield diagnose(_ERROR, route.action.span, message, advice="write a route for each host")
+    if isinstance(route.action, ir.Redirect) and "{" in route.action.target and "?" in route.action.target:
+        # Envoy appends the request's query to what it makes of captures, so there would be two.
+        message = "envoy cannot redirect to a path with captures and a query of its own"
+        yield diagnose(_ERROR, route.action.span, message, advice="leave the query out; that of the request is kept")
     if not port.protocol.is_http and len(route_destinations(route)) > 1:
         outside = [owners[one.namespace, one.service] for one in route_destinations(route)]
         if any(isinstance(owner, ir.External) for owner in outside):
@@ -105,6 +110,19 @@ def _bounds(port: ir.PortPolicy) -> Iterator[Diagnostic]:
         yield diagnose(_ERROR, budgets[0].span, message, labels=labels, advice="leave out one of the two")
 
 
+def _locality(owner: ir.Workload | ir.External, port: ir.PortPolicy) -> Iterator[Diagnostic]:
+    locality = port.settings.locality
+    if locality is not None and (isinstance(owner, ir.External) or _is_looked_up(owner)):
+        message = f"envoy is not told where endpoints of `{owner.name}` are, so none of them is near"
+        advice = "declare its endpoints, each with a `zone`" if isinstance(owner, ir.Workload) else "leave it out"
+        label = Label(span=owner.span, text="looked up by name")
+        yield diagnose(_ERROR, locality.span, message, labels=(label,), advice=advice)
+
+
+def _is_looked_up(owner: ir.Workload) -> bool:
+    return not owner.endpoints and owner.discovery in {ir.Discovery.DNS, ir.Discovery.KUBERNETES}
+
+
 def _wildcard(port: ir.PortPolicy) -> Iterator[Diagnostic]:
     settings = port.settings
     found = [
@@ -113,7 +131,6 @@ def _wildcard(port: ir.PortPolicy) -> Iterator[Diagnostic]:
             ("load-balance", settings.load_balance),
             ("outlier-detection", settings.outlier_detection),
             ("health-check", settings.health_check),
-            ("locality", settings.locality),
         )
         if setting is not None
     ]

@@ -10,6 +10,9 @@ from meshc_envoy.support_rows import approximate, exact, impossible, stricter
 _OWN_ANSWER: Final = (
     "a caller that may reach nothing behind the port is answered 404, since its sidecar does not hold it"
 )
+_BEHIND: Final = (
+    "of the server's sidecar; if the application behind it cannot be reached or breaks off, that answers 503"
+)
 _EACH_SIDECAR: Final = "each sidecar counts for itself, and each version is counted by itself"
 
 _ROUTES: Final[Mapping[Feature, Support]] = {
@@ -54,13 +57,13 @@ _ROUTES: Final[Mapping[Feature, Support]] = {
 
 _RESILIENCE: Final[Mapping[Feature, Support]] = {
     Feature.TIMEOUT: exact(),
-    Feature.IDLE_TIMEOUT: exact(),
+    Feature.IDLE_TIMEOUT: exact("a WebSocket on which nothing moves for so long is ended as well"),
     Feature.CONNECT_TIMEOUT: exact("5 s where the program does not say"),
     Feature.RETRY: exact("at an endpoint not yet tried, if there is one; bodies above 1 MiB are not sent again"),
     Feature.RETRY_5XX: exact("also when no answer came at all"),
-    Feature.RETRY_GATEWAY_ERROR: exact(),
-    Feature.RETRY_CONNECT_FAILURE: exact(),
-    Feature.RETRY_RESET: exact(),
+    Feature.RETRY_GATEWAY_ERROR: exact("also when no answer came at all"),
+    Feature.RETRY_CONNECT_FAILURE: exact(_BEHIND),
+    Feature.RETRY_RESET: exact(_BEHIND),
     Feature.RETRY_REFUSED_STREAM: exact(),
     Feature.RETRY_RETRIABLE_4XX: exact(),
     Feature.RETRY_GRPC: exact("where the status comes before any message"),
@@ -92,13 +95,14 @@ _RESILIENCE: Final[Mapping[Feature, Support]] = {
     Feature.OUTLIER_GATEWAY_ERRORS: exact(f"{_EACH_SIDECAR}; one endpoint may be ejected whatever `max-ejected` says"),
     Feature.HEALTH_CHECK: exact("asked with the caller's identity, so the server's rules must let it through"),
     Feature.LOCALITY_PREFER: exact(
-        "the caller's zone is that of its own endpoints: one file for each zone; a caller without a zone prefers none"
+        "the caller's zone is that of its own endpoints: one file for each zone; a caller without a zone prefers none; "
+        "services that are looked up by name, and externals, have no zones"
     ),
     Feature.LOCALITY_FAILOVER: exact(
         "needs `outlier-detection` or a `health-check` to know; traffic moves over in parts, from the point where 71 % of "
         "the nearer endpoints are left"
     ),
-    Feature.FAULT_DELAY: exact(),
+    Feature.FAULT_DELAY: exact("before the request is tried, so no timeout counts it"),
     Feature.FAULT_ABORT: exact(),
     Feature.FAULT_CONDITION: exact("at most 5 different conditions for one route"),
     Feature.FAULT_OTHER_CONDITION: impossible(

@@ -325,6 +325,28 @@ def test_idle_connection_that_was_closed_is_replaced(request_: Http1Request | Ht
     run(scenario())
 
 
+def test_a_request_that_ends_connections_ends_two_at_most() -> None:
+    async def scenario() -> None:
+        refused: list[bytes] = []
+
+        async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while not (received := await reader.read(65536)).startswith(b"GET /die"):
+                if not received:
+                    return
+                await asyncio.sleep(0.01)
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            refused.append(received)
+
+        async with serving(behave) as peer, Client() as client:
+            answers = await asyncio.gather(*(client.send(GET, peer) for _ in range(5)))
+            assert all(isinstance(answer, Answered) for answer in answers)
+            deadly = Http1Request(method=b"GET", path=b"/die", host=b"x")
+            assert await client.send(deadly, peer) == Refused(stage=Stage.CLOSED, detail="closed")
+            assert len(refused) == 2
+
+    run(scenario())
+
+
 def test_http2_goaway_after_the_answer_ends_the_connection() -> None:
     async def scenario() -> None:
         goaway = b"\0\0\x08\7\0\0\0\0\0" + b"\0\0\0\1" + b"\0\0\0\0"

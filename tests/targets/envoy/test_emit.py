@@ -212,7 +212,12 @@ def test_the_table_is_total() -> None:
         ("traffic cart:80 { fault delay 1s for 5% when source ip in (10.0.0.0/8) }", "unsupported-by-target"),
         ('traffic cart:80 { fault delay 1s for 5% when not query "q" matches re"a+" }', "unsupported-by-target"),
         ('traffic cart:80 { route GET /a/{b} { redirect "https://{b}.example/" } }', "unsupported-by-target"),
-        ("traffic cart:80 { circuit-breaker { retries 1 } retry 1 on reset { budget 5% unsafe } }", "unsupported-by-target"),
+        (
+            "traffic cart:80 { circuit-breaker { retries 1 } retry 1 on reset { budget 5% unsafe } }",
+            "unsupported-by-target",
+        ),
+        ("traffic cart:80 { locality prefer }", "unsupported-by-target"),
+        ("traffic stripe { locality prefer }", "unsupported-by-target"),
         ('access cart:80 { allow gateway to /x when host matches re"[A-Z]+" }', "unsupported-by-target"),
         ('external wild in shop { host "*.db" port 5432 tcp }', "unsupported-by-target"),
         ("access plain { allow gateway from 10.0.0.0/8 }", "unsupported-by-target"),
