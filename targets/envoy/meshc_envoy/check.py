@@ -15,6 +15,7 @@ _HTTP_RBAC: Final = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.R
 _RBAC_OVERRIDE: Final = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute"
 _MANAGER: Final = ".HttpConnectionManager"
 _ROUTER: Final = ".router.v3.Router"
+_LIMIT: Final = ".LocalRateLimit"
 _SERVER_TLS: Final = ".DownstreamTlsContext"
 
 Fields = Mapping[str, Json]
@@ -55,6 +56,8 @@ def _message(message: Fields) -> Iterator[str]:
         yield from _server_tls(message)
     elif kind.endswith(_MANAGER):
         yield from _manager(message)
+    elif kind.endswith(_LIMIT) and not {"filter_enabled", "filter_enforced"} <= message.keys():
+        yield f"the rate limit `{message.get('stat_prefix')}` counts or enforces nothing"
 
 
 def _server_tls(context: Fields) -> Iterator[str]:

@@ -18,6 +18,7 @@ service orders in shop { port 80 http }
 external plain in shop { host "plain.example" port 80 http }
 access orders { allow identity "spiffe://mesh.local/ns/shop/*" to /** }
 access plain { allow orders to /a }
+rate-limit orders { 5/s }
 external other in shop { host "other.example" port 80 http }
 access other { allow orders to /b }
 traffic plain { split plain 50%, other 50% fault delay 1s for 1% }
@@ -98,6 +99,7 @@ FAULTS: tuple[tuple[str, Callable[[Data], object]], ...] = (
     ("cluster name", lambda data: lists(data, "clusters")[0].append(lists(data, "clusters")[0][0])),
     ("no cluster is called `x`", lambda data: first(data, "timeout").update(cluster="x")),
     ("no cluster is called `y`", lambda data: lists(every(data, "weighted_clusters"), "clusters")[0][0].update(name="y")),  # type: ignore[union-attr]
+    ("enforces nothing", lambda data: first(data, "filter_enforced").pop("filter_enforced")),
     ("two load balancing policies", lambda data: first(data, "load_assignment").update(lb_policy=1, load_balancing_policy={})),
 )  # fmt: skip
 
