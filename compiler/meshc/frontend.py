@@ -1,6 +1,6 @@
 """The front end: from parsed files to a mesh, its tests and every diagnostic, for one environment.
 
-The order of the stages is here and nowhere else: resolve, lower, lint, suppress. Parsing and reading come before, in
+The order of the stages is here and nowhere else: resolve, lower, lint, prove, suppress. Parsing and reading come before, in
 `meshc.load`; targets come after.
 """
 
@@ -14,6 +14,7 @@ from meshc.ir import Mesh
 from meshc.lint import lint
 from meshc.lower.program import Lowered, lower
 from meshc.lower.requests import TestSuite
+from meshc.proofs import prove
 from meshc.resolve import Module, collect
 from meshc.suppress import Comments, suppress
 
@@ -52,7 +53,7 @@ def analyze(
     lowered = lower(symbols, today=today)
     known = (*earlier, *found, *lowered.diagnostics)
     failed = any(one.severity is Severity.ERROR for one in known)
-    linted = () if failed else lint(lowered)
+    linted = () if failed else (*lint(lowered), *prove(lowered))
     everything = _ordered(suppress((*known, *linted), comments, complete=not failed))
     failed = failed or any(one.severity is Severity.ERROR for one in everything)
     return Analysis(

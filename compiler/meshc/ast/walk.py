@@ -5,7 +5,6 @@ from dataclasses import fields, is_dataclass
 
 from meshc.source import Span
 
-
 _known: dict[type, tuple[str, ...] | None] = {}
 """The fields to follow, by class: found out once."""
 

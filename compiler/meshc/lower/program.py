@@ -10,7 +10,7 @@ from meshc.lower.access import ScopedRule, lower_access, nearest_default, stages
 from meshc.lower.authentication import MTLS_MODES, Authentication, lower_authenticate
 from meshc.lower.context import Context, Report
 from meshc.lower.externals import merge_external
-from meshc.lower.invariants import check_invariant
+from meshc.lower.invariants import Invariant, lower_invariant
 from meshc.lower.layers import Given, Layered
 from meshc.lower.limits import ScopedLimit, limits_of, lower_rate_limit
 from meshc.lower.mesh import MeshSettings, lower_mesh
@@ -31,6 +31,7 @@ class Lowered:
 
     mesh: ir.Mesh
     tests: tuple[TestSuite, ...]
+    invariants: tuple[Invariant, ...]
     rules: tuple[ScopedRule, ...]
     world: World
     context: Context
@@ -46,10 +47,12 @@ def lower(symbols: Symbols, *, today: date) -> Lowered:
     lowering.read_policies()
     mesh = lowering.mesh()
     tests = lowering.read_tests()
+    invariants = lowering.read_invariants()
     check_definitions(context, lowering.world)
     return Lowered(
         mesh=mesh,
         tests=tests,
+        invariants=invariants,
         rules=tuple(lowering.rules),
         world=lowering.world,
         context=context,
@@ -132,12 +135,17 @@ class _ProgramLowering:
                         self.traffic.append(scoped)
 
     def read_tests(self) -> tuple[TestSuite, ...]:
-        """Read tests, and check the names in invariants."""
-        for invariant in self.context.symbols.invariants:
-            check_invariant(self.context.inside(invariant.module), self.world, invariant.node)
+        """Read the requests of tests and what is expected of them."""
         return tuple(
             lower_tests(self.context.inside(placed.module), self.world, placed.node)
             for placed in self.context.symbols.tests
+        )
+
+    def read_invariants(self) -> tuple[Invariant, ...]:
+        """Read what invariants claim."""
+        return tuple(
+            lower_invariant(self.context.inside(placed.module), self.world, placed.node)
+            for placed in self.context.symbols.invariants
         )
 
     def mesh(self) -> ir.Mesh:

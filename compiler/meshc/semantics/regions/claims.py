@@ -1,0 +1,194 @@
+"""One claim of a token: which kind of value it has, and which parts its value holds.
+
+Of a claim that rules test for parts (`has`), each part is a variable of its own: any set of them occurs in a list. For single
+strings, the class of the string says which parts it has.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from meshc.ir import ClaimIs, Contains, EndsWith, Equals, IsPresent, Matches, StartsWith, TextTest
+from meshc.request import Claim
+from meshc.semantics.languages import Universe, text_signatures
+from meshc.semantics.regions.forest import Bits, Forest, Node
+from meshc.semantics.regions.variables import (
+    YES,
+    HasClaim,
+    NamesAudience,
+    Passing,
+    Test,
+    Variable,
+    classes_to_variable,
+    yes_or_no,
+)
+from meshc.semantics.show import show_subject
+from meshc.semantics.texts import claim_check
+
+ISSUER: Final = ("iss",)
+AUDIENCE: Final = ("aud",)
+
+_MISSING: Final = 0
+"""The class of a claim that is not there; but for `iss` and `aud`, also of one with a value that no test holds for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimVariables:
+    """One claim.
+
+    Classes of `kind`: 0 is for a claim that is missing, `listed` for lists of strings, `useless` for other values of claims that
+    have a default; the rest are of strings. Of issuers no list is told from other useless values, so `listed` is None there.
+    `parts` are by their tests. `passed[c]` are those that a value of class c of `kind` has, bit i for the i-th of them; of lists
+    it says nothing.
+    """
+
+    path: tuple[str, ...]
+    kind: Variable
+    parts: Mapping[Test, Variable]
+    listed: int | None
+    useless: int | None
+    passed: tuple[int, ...]
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        return self.kind, *self.parts.values()
+
+    @property
+    def missing(self) -> Bits:
+        return 1 << _MISSING
+
+    @property
+    def nests(self) -> Bits:
+        """The class in which the claim may be an object, with claims of its own."""
+        return 1 << (_MISSING if self.useless is None else self.useless)
+
+    # ---- what occurs ------------------------------------------------------------------------------------------------
+
+    def feasible(self, forest: Forest) -> Node:
+        """The combinations that occur: lists may hold any parts, and a value of another class those that `passed` says."""
+        kinds: dict[int, Bits] = {}
+        for number, passed in enumerate(self.passed):
+            if number != self.listed:
+                kinds[passed] = kinds.get(passed, 0) | 1 << number
+        found = [
+            forest.all_of((forest.literal(self.kind.level, bits), *self._just(forest, passed)))
+            for passed, bits in kinds.items()
+        ]
+        if self.listed is not None:
+            found.append(forest.all_of((forest.literal(self.kind.level, 1 << self.listed), *self._same_parts(forest))))
+        return forest.any_of(found)
+
+    def _just(self, forest: Forest, passed: int) -> Iterable[Node]:
+        for place, one in enumerate(self.parts.values()):
+            yield forest.literal(one.level, YES if passed >> place & 1 else one.full ^ YES)
+
+    def _same_parts(self, forest: Forest) -> Iterable[Node]:
+        """For a list, to hold a text and to name it as an audience is the same."""
+        for test, one in self.parts.items():
+            other = (
+                self.parts.get(ClaimIs(self.path, Contains(test.audience))) if isinstance(test, NamesAudience) else None
+            )
+            if other is not None:
+                yes, also = forest.literal(one.level, YES), forest.literal(other.level, YES)
+                neither = forest.all_of((forest.negate(yes), forest.negate(also)))
+                yield forest.any_of((forest.all_of((yes, also)), neither))
+
+    # ---- examples ---------------------------------------------------------------------------------------------------
+
+    def value(self, assignment: Sequence[int]) -> Claim:
+        """A value for this claim; None where it is missing. The number 0 is one that no test holds for."""
+        kind = assignment[self.kind.level]
+        if kind != self.listed:
+            return 0 if kind == self.useless else self.kind.values[kind]
+        held = [test for test, one in self.parts.items() if assignment[one.level]]
+        words = list(dict.fromkeys(word for test in held if (word := _word(test)) is not None))
+        if not words:
+            words = [_other_word(set(map(_word, self.parts)))]
+        text = " ".join(words)
+        return text if self._stands_for_list(text, held, kind) else list[Claim](words)
+
+    def _stands_for_list(self, text: str, held: Sequence[Test], kind: int) -> bool:
+        """Whether a string passes the same tests as a list that holds just these parts."""
+        expected = [(test, test in held) for test in self.parts]
+        pairs = zip(self.kind.tests, self.kind.holds, strict=True)
+        expected += ((test, bool(bits >> kind & 1)) for test, bits in pairs)
+        return all(_holds(test, text) is wanted for test, wanted in expected)
+
+
+def has_default(path: tuple[str, ...]) -> bool:
+    """Whether a provider fills in this claim where a token lacks it."""
+    return path in {ISSUER, AUDIENCE}
+
+
+def claim_variables(
+    level: int, path: tuple[str, ...], tests: Sequence[TextTest | Contains], audiences: Sequence[str] = ()
+) -> ClaimVariables:
+    """The variables of one claim, from `level` on; `audiences` are looked for as well. Raises TooComplexError."""
+    subject = show_subject(ClaimIs(path, IsPresent()))
+    strings = _strings(tests, audiences, lists_count=path != ISSUER)
+    # Of issuers only strings count, so their classes tell the parts too.
+    contained = [one for one in tests if isinstance(one, Contains) and path != ISSUER]
+    part_tests: list[Test] = [*(ClaimIs(path, one) for one in contained), *map(NamesAudience, audiences)]
+    asked: list[Test] = [HasClaim(path)] if has_default(path) else []
+    asked += (ClaimIs(path, one) for one in tests if one not in contained)
+    listed = None if path == ISSUER else 1
+    classes: list[Passing] = [(0, None)] if listed is None else [(0, None), (_passed(asked, None), None)]
+    passed = [0] * len(classes)
+    classes += ((_passed(asked, text), text) for text in strings)
+    passed += (_passed(part_tests, text) for text in strings)
+    useless = len(classes) if has_default(path) else None
+    if useless is not None:
+        classes.append((1 << asked.index(HasClaim(path)), None))
+        passed.append(0)
+    return ClaimVariables(
+        path=path,
+        kind=classes_to_variable(level, subject, asked, classes),
+        parts={test: yes_or_no(level + at, subject, test) for at, test in enumerate(part_tests, start=1)},
+        listed=listed,
+        useless=useless,
+        passed=tuple(passed),
+    )
+
+
+def _strings(tests: Sequence[TextTest | Contains], audiences: Sequence[str], *, lists_count: bool) -> list[str]:
+    """A string for each set of tests that holds for strings; where lists count, but for sets that lists stand for too."""
+    exact: list[TextTest | Contains] = [*(one for one in tests if isinstance(one, Equals)), *map(Equals, audiences)]
+    is_plain = not any(isinstance(one, StartsWith | EndsWith | Matches) for one in tests)
+    has_parts = any(isinstance(one, Contains) for one in tests)
+    if lists_count and is_plain and not (audiences and has_parts):
+        # What no test names as a whole is told by its parts alone, and any of them can be together, as in lists.
+        return [one.witness for one in text_signatures(exact, Universe.CLAIM) if one.holds]
+    return [one.witness for one in text_signatures([*tests, *exact], Universe.CLAIM)]
+
+
+# ---- tests ----------------------------------------------------------------------------------------------------------
+
+
+def _passed(tests: Sequence[Test], text: str | None) -> int:
+    """The tests that hold for a string, None standing for a list of others."""
+    return sum(1 << place for place, test in enumerate(tests) if _holds(test, text))
+
+
+def _holds(test: Test, text: str | None) -> bool:
+    match test:
+        case ClaimIs(test=IsPresent()) | HasClaim():
+            return True
+        case ClaimIs(test=claim_test):
+            return text is not None and claim_check(claim_test)(text)
+        case NamesAudience(audience=audience):
+            return text == audience
+        case _:
+            raise ValueError(f"no test of a claim: {test}")
+
+
+def _word(test: Test) -> str | None:
+    match test:
+        case ClaimIs(test=Contains(value=value)) | NamesAudience(audience=value):
+            return value
+        case _:
+            return None
+
+
+def _other_word(words: set[str | None]) -> str:
+    """A text that no part asks for."""
+    return next(word for word in ("other", *(f"other{number}" for number in range(len(words)))) if word not in words)
