@@ -14,7 +14,6 @@ from meshc.ir import Mesh
 from meshc.lint import lint
 from meshc.lower.program import Lowered, lower
 from meshc.lower.requests import TestSuite
-from meshc.proofs import prove
 from meshc.resolve import Module, collect
 from meshc.suppress import Comments, suppress
 
@@ -53,7 +52,7 @@ def analyze(
     lowered = lower(symbols, today=today)
     known = (*earlier, *found, *lowered.diagnostics)
     failed = any(one.severity is Severity.ERROR for one in known)
-    linted = () if failed else (*lint(lowered), *prove(lowered))
+    linted = () if failed else (*lint(lowered), *_proven(lowered))
     everything = _ordered(suppress((*known, *linted), comments, complete=not failed))
     failed = failed or any(one.severity is Severity.ERROR for one in everything)
     return Analysis(
@@ -62,6 +61,14 @@ def analyze(
         diagnostics=everything,
         lowered=lowered,
     )
+
+
+def _proven(lowered: Lowered) -> tuple[Diagnostic, ...]:
+    if not lowered.invariants:
+        return ()
+    from meshc.proofs import prove  # noqa: PLC0415  nothing else needs the regions, which take a while to load
+
+    return prove(lowered)
 
 
 def environments(modules: Mapping[str, Module]) -> tuple[str, ...]:

@@ -42,10 +42,10 @@ def _decide_in_model(mesh: Mesh, console: Console) -> int:
 
 
 def _decide_in_envoy(mesh: Mesh, console: Console) -> int:
-    from meshc.cli.engines import observe_directly  # noqa: PLC0415  needs `meshc[envoy]`
+    from meshc.cli.engines import observe_requests  # noqa: PLC0415  needs `meshc[envoy]`
 
     read = list(_requests(mesh))
-    observations = iter(observe_directly(mesh, [one for _, one in read if isinstance(one, Request)], console))
+    observations = iter(observe_requests(mesh, [one for _, one in read if isinstance(one, Request)], console))
     failed = False
     for number, request in read:
         if isinstance(request, RequestError):

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from meshc.cli.console import Console, UsageError
 from meshc.ir import Mesh
 from meshc.request import Request
+from meshc.semantics.decide import Evaluator
 
 try:
-    from meshc.engine.errands import Errand, Way
+    from meshc.engine.errands import Errand, Way, way_to_judge
     from meshc.engine.observation import Observation
     from meshc.engine.processes import EnvoyError, find_envoy
     from meshc.engine.session import observe
@@ -25,9 +26,11 @@ def observe_errands(mesh: Mesh, errands: Sequence[Errand], console: Console) -> 
         raise UsageError(str(error)) from error
 
 
-def observe_directly(mesh: Mesh, requests: Sequence[Request], console: Console) -> tuple[Observation, ...]:
-    """Send requests straight to the sidecars of their servers."""
-    return observe_errands(mesh, [Errand(request=request, way=Way.DIRECT) for request in requests], console)
+def observe_requests(mesh: Mesh, requests: Sequence[Request], console: Console) -> tuple[Observation, ...]:
+    """Send requests to learn whether they are allowed."""
+    evaluator = Evaluator(mesh)
+    errands = [Errand(request=request, way=way_to_judge(evaluator, request)) for request in requests]
+    return observe_errands(mesh, errands, console)
 
 
-__all__ = ["Errand", "Observation", "Way", "observe_directly", "observe_errands"]
+__all__ = ["Errand", "Observation", "Way", "observe_errands", "observe_requests", "way_to_judge"]

@@ -134,15 +134,22 @@ def _is_same(sent: Destination, wanted: Destination) -> bool:
 
 
 def _ask_envoy(mesh: Mesh, cases: Sequence[TestCase], console: Console) -> list[_Found]:
-    from meshc.cli.engines import Errand, Observation, Way, observe_errands  # noqa: PLC0415  needs `meshc[envoy]`
+    from meshc.cli.engines import (  # noqa: PLC0415  needs `meshc[envoy]`
+        Errand,
+        Observation,
+        Way,
+        observe_errands,
+        way_to_judge,
+    )
 
     callers = {workload.identity for workload in mesh.workloads}
     evaluator = Evaluator(mesh)
 
     def way(case: TestCase) -> Way:
         """Through the caller's sidecar where routing is asked and the caller has one."""
-        is_routed = not isinstance(case.expected, AccessExpected) and case.request.identity in callers
-        return Way.ROUTED if is_routed else Way.DIRECT
+        if isinstance(case.expected, AccessExpected):
+            return way_to_judge(evaluator, case.request)
+        return Way.ROUTED if case.request.identity in callers else Way.DIRECT
 
     def judge(case: TestCase, observed: Observation) -> _Found:
         match case.expected:

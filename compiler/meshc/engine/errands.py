@@ -8,6 +8,9 @@ from ipaddress import ip_address
 
 from meshc.engine.translate import EngineError
 from meshc.request import DEFAULT_SOURCE_IP, Request
+from meshc.semantics.decide import Evaluator, destinations_of, first_route, judged_ports, own_answer
+from meshc.semantics.normalize import Malformed
+from meshc.semantics.routing import active_faults, leaving_request
 
 
 class Way(Enum):
@@ -23,6 +26,27 @@ class Errand:
 
     request: Request
     way: Way
+
+
+def way_to_judge(evaluator: Evaluator, request: Request) -> Way:
+    """How to send a request to learn whether it is allowed.
+
+    Straight to the server's sidecar, so that the server's enforcement is what is judged; but through the caller's where
+    another request than was sent would arrive there, or none: routed elsewhere, changed, or answered on the way.
+    """
+    key = (request.namespace, request.service, request.port)
+    port = evaluator.port(key)
+    if port is None or all(request.identity != workload.identity for workload in evaluator.mesh.workloads):
+        return Way.DIRECT
+    facts = evaluator.observe(port, request)
+    compiled = None if isinstance(facts, Malformed) else first_route(port, facts)
+    if isinstance(facts, Malformed) or compiled is None:
+        return Way.DIRECT
+    route = compiled.route
+    is_answered = own_answer(route, active_faults(compiled.faults, facts), facts) is not None
+    is_changed = leaving_request(route.settings, route.path, facts) != facts
+    is_elsewhere = any(one != key for one in judged_ports(destinations_of(route, request)))
+    return Way.ROUTED if is_answered or is_changed or is_elsewhere else Way.DIRECT
 
 
 def visits_of(errands: Sequence[Errand]) -> Mapping[str, Sequence[str]]:

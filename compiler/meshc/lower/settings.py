@@ -310,7 +310,7 @@ class _Lowering:
         if text is None:
             return None
         try:
-            read_path_pattern(text.partition("?")[0])
+            read_path_pattern(text)
         except PatternError as error:
             self.context.report.add("invalid-path", path.span, error.message, advice=error.advice)
             return None
@@ -331,6 +331,10 @@ class _Lowering:
         if not target.startswith(("/", "http://", "https://")):
             advice = 'write a path such as `"/new"` or a URL such as `"https://shop.example/new"`'
             self.context.report.add("invalid-path", node.target.span, f"`{target}` is no place to go", advice=advice)
+            return None
+        if "@" in target.partition("://")[2].partition("/")[0]:
+            message = "the target of a redirect names no user"
+            self.context.report.add("invalid-path", node.target.span, message, advice="leave out what stands before `@`")
             return None
         if _NOT_IN_URL.search(target) or "**" in target.removesuffix("/**"):
             message = "the target of a redirect is a URL in ASCII, without blanks, and with `/**` at its end alone"

@@ -59,6 +59,11 @@ class Evaluator:
         self.mesh = mesh
         self._trust_domains = frozenset(mesh.trust_domains)
         self._ports: dict[PortKey, CompiledPort] = {}
+        self._versions = {
+            (one.namespace, one.name): {endpoint.version for endpoint in one.endpoints}
+            for one in mesh.workloads
+            if one.endpoints
+        }
         for workload in mesh.workloads:
             host = default_host(workload.namespace, workload.name)
             for policy in workload.ports:
@@ -94,6 +99,15 @@ class Evaluator:
         if answer is not None:
             return answer
         destinations = destinations_of(route, request)
+        if destinations and all(self._is_empty(one) for one in destinations if one.weight > 0):
+            return replace(
+                NO_ENDPOINTS,
+                route=None if route is None else route.span,
+                destinations=destinations,
+                timeout_ms=settings.timeout_ms,
+                retries=0 if settings.retry is None else settings.retry.attempts,
+                faults=active,
+            )
         judged = self.judge_all(route, destinations, facts, request.claims)
         return replace(
             judged.decision,
@@ -104,6 +118,11 @@ class Evaluator:
             mirrors=settings.mirrors,
             faults=active,
         )
+
+    def _is_empty(self, destination: Destination) -> bool:
+        """Whether a destination is a version without endpoints of a service that has some."""
+        versions = self._versions.get((destination.namespace, destination.service))
+        return destination.version is not None and versions is not None and destination.version not in versions
 
     def observe(self, port: CompiledPort, request: Request) -> Facts | Malformed:
         """The request as the caller's proxy sees it; its identity is the caller's own, verified or not."""
@@ -174,6 +193,7 @@ def decide(mesh: Mesh, request: Request) -> Decision:
 
 
 UNKNOWN_DESTINATION = Decision(allowed=False, status=404, reason="unknown destination")
+NO_ENDPOINTS = Decision(allowed=None, status=503, reason="no endpoints")
 NO_ROUTE = Decision(allowed=None, status=404, reason="no route matches")
 
 

@@ -19,7 +19,6 @@ from meshc_envoy.shapes import Object, extension
 HTTP_RBAC: Final = "envoy.extensions.filters.http.rbac.v3.RBAC"
 NETWORK_RBAC: Final = "envoy.extensions.filters.network.rbac.v3.RBAC"
 
-
 DECIDED: Final = "enforced_effective_policy_id"
 """The key in the HTTP filter's metadata that holds the name of the policy that decided; it is absent where none matched."""
 

@@ -5,7 +5,7 @@ its mark, because it was no request of the model or no connection was made, is l
 be tested, and it should be seen.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -185,10 +185,3 @@ def _and(*filters: Object) -> Object:
 
 def _or(*filters: Object) -> Object:
     return {"or_filter": {"filters": list(filters)}}
-
-
-def logged_atoms(telemetry: ir.Telemetry) -> Iterable[tuple[ir.AccessLog, ir.Atom]]:
-    """Every atom that conditions of logs test, each with its log."""
-    for log in telemetry.access_logs:
-        for atom in atoms_of(log.condition):
-            yield log, atom

@@ -79,6 +79,8 @@ def route_destinations(route: ir.Route) -> tuple[ir.Destination, ...]:
 
 
 _PORT: Final = "(?::[0-9]+)?"
+_NO_PORT: Final = ir.HostIs(ir.Matches(r"[^:]*|\[[^\]]*\]"))
+"""An authority without a port; a test that must hold of the bare host could otherwise pass on the digits of one."""
 
 
 def stages_for(identity: str, stages: tuple[ir.Stage, ...]) -> tuple[ir.Stage, ...]:
@@ -110,8 +112,9 @@ def with_ports(condition: ir.Condition) -> ir.Condition:
         case ir.HostIs(ir.Equals(value)):
             return ir.HostIs(ir.Matches(quote(value) + _PORT))
         case ir.HostIs(ir.EndsWith(value)):
-            return ir.HostIs(ir.Matches(rf"\C*{quote(value)}{_PORT}"))
+            return ir.HostIs(ir.Matches(rf"(?:[^:]*|\[[^\]]*){quote(value)}{_PORT}"))
         case ir.HostIs(ir.Matches(pattern)):
-            return ir.HostIs(ir.Matches(f"(?:{pattern}){_PORT}"))
+            bare = ir.AllOf((condition, _NO_PORT))
+            return ir.AnyOf((ir.HostIs(ir.Matches(f"(?:{pattern}):[0-9]+")), bare))
         case _:
             return condition

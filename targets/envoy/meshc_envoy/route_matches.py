@@ -129,7 +129,10 @@ def _tests(atom: ir.Atom, *, holds: bool) -> tuple[Tests, ...]:
         case ir.MethodIs(methods):
             return (Tests(headers=(_inverted(method_matcher(methods), holds=holds),)),)
         case ir.HostIs(test):
-            return _text(":authority", None if isinstance(test, ir.IsPresent) else caseless_matcher(test), holds=holds)
+            if isinstance(test, ir.IsPresent):
+                # Every request has a host.
+                return (Tests(),) if holds else ()
+            return _text(":authority", caseless_matcher(test), holds=holds)
         case ir.HeaderIs(name, test):
             return _header(name, test, holds=holds)
         case ir.QueryIs(name, test):

@@ -1,6 +1,7 @@
 """What only the spelling of a program decides about telemetry on Envoy."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from meshc import ir
 from meshc.diagnostics import Diagnostic, diagnose
@@ -9,7 +10,7 @@ from meshc_envoy.atom_limits import check_atom
 from meshc_envoy.conditions import alternatives, atoms_of
 from meshc_envoy.metrics import check_metrics
 
-MAX_ALTERNATIVES = 64
+MAX_ALTERNATIVES: Final = 64
 """How many policies the condition of a log may become on ports of bytes, where it mixes server names and addresses."""
 
 

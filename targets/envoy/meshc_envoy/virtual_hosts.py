@@ -1,10 +1,11 @@
 """Virtual hosts: which hosts of the one outbound HTTP listener mean which destination."""
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 from meshc import ir
 from meshc.target import Json
-from meshc_envoy.addresses import service_names
+from meshc_envoy.addresses import cluster_name, ordered_ports, service_names
 from meshc_envoy.callers import Caller
 from meshc_envoy.conditions import atoms_of
 from meshc_envoy.egress import is_wildcard
@@ -29,7 +30,22 @@ def virtual_hosts(caller: Caller) -> list[Json]:
         elif own:
             routes = envoy_routes(caller.resolver, held, caller.workload.identity)
             hosts.append({"name": held.name, "domains": list(own), "routes": routes})
-    return hosts
+    return [*hosts, *_closed_hosts(caller, seen)]
+
+
+def _closed_hosts(caller: Caller, taken: AbstractSet[str]) -> Iterator[Json]:
+    """Ports that the sidecar does not hold, of services of which it holds another: else their hosts would mean that one."""
+    held = {one.key for one in caller.held}
+    owners = {id(one.owner): one.owner for one in caller.held if isinstance(one.owner, ir.Workload)}
+    for owner in owners.values():
+        namesakes = caller.directory.namesakes[owner.name]
+        names = service_names(caller.directory.mesh, caller.workload, owner, namesakes)
+        for port in ordered_ports(owner.ports):
+            if port.protocol.is_http and (owner.namespace, owner.name, port.number) not in held:
+                domains: list[Json] = [one for one in _domains(names, port.number, any_port=False) if one not in taken]
+                if domains:
+                    name = cluster_name(owner.namespace, owner.name, port.number)
+                    yield {"name": f"closed/{name}", "domains": domains, "routes": []}
 
 
 def _texts(value: Json) -> list[Json]:

@@ -51,11 +51,13 @@ def test_check_as_json_and_github(project: Path, meshc: Meshc) -> None:
 
 
 def test_check_asks_the_targets(project: Path, meshc: Meshc) -> None:
-    (project / "policies" / "more.mesh").write_text("rate-limit cart { 10/s }\n", encoding="utf-8")
+    (project / "policies" / "more.mesh").write_text(
+        "traffic cart { fault delay 1s for 1% when source ip in (10.0.0.0/8) }\n", encoding="utf-8"
+    )
     ran = meshc("check")
     assert ran.status == 1
     assert "error[unsupported-by-target]" in ran.err
-    assert "--> policies/more.mesh:1:19" in ran.err
+    assert "--> policies/more.mesh:1:16" in ran.err
     (project / "meshc.yaml").write_text("policies: policies/\n", encoding="utf-8")
     assert meshc("check").status == 0
     assert meshc("check", "--target", "envoy").status == 1

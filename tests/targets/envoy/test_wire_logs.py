@@ -136,6 +136,7 @@ def test_requests(run_lab: RunLab) -> None:
             ("/shop.Cart/Put", 7),
         ]
         # Nobody's identity stands in a line of a connection that was refused.
+        assert len(refused) == 3
         assert all(set(line) == REFUSED_FIELDS for line in refused)
         assert "CERTIFICATE_VERIFY_FAILED" in str(refused[-2]["details"])
         assert refused[-1]["details"] == "rbac_access_denied_matched_policy[not-one-identity]"
@@ -210,6 +211,7 @@ def test_connections_and_the_way_out(run_lab: RunLab) -> None:
         assert set(by_port["443", "10.1.2.3"]) == REFUSED_FIELDS
         handshakes = [line for line in taken if "CERTIFICATE_VERIFY_FAILED" in str(line["details"])]
         assert [set(line) for line in handshakes] == [REFUSED_FIELDS]
+        assert b"rogue" not in written(lab, "cart")
 
         calls = entries(lab, "web")
         assert all(set(line) == REQUEST_FIELDS | {"sent_to"} for line in calls[:6])

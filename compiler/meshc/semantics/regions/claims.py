@@ -6,7 +6,7 @@ strings, the class of the string says which parts it has.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from meshc.ir import ClaimIs, Contains, EndsWith, Equals, IsPresent, Matches, StartsWith, TextTest
 from meshc.request import Claim
@@ -14,10 +14,12 @@ from meshc.semantics.languages import Universe, text_signatures
 from meshc.semantics.regions.forest import Bits, Forest, Node
 from meshc.semantics.regions.variables import (
     YES,
+    ClaimTest,
     HasClaim,
+    IsList,
+    IsText,
     NamesAudience,
     Passing,
-    Test,
     Variable,
     classes_to_variable,
     yes_or_no,
@@ -38,13 +40,14 @@ class ClaimVariables:
 
     Classes of `kind`: 0 is for a claim that is missing, `listed` for lists of strings, `useless` for other values of claims that
     have a default; the rest are of strings. Of issuers no list is told from other useless values, so `listed` is None there.
-    `parts` are by their tests. `passed[c]` are those that a value of class c of `kind` has, bit i for the i-th of them; of lists
-    it says nothing.
+    `asked` are the tests of `kind`, `parts` are by theirs. `passed[c]` are the parts that a value of class c of `kind` has, bit i
+    for the i-th of them; of lists it says nothing.
     """
 
     path: tuple[str, ...]
     kind: Variable
-    parts: Mapping[Test, Variable]
+    asked: tuple[ClaimTest, ...]
+    parts: Mapping[ClaimTest, Variable]
     listed: int | None
     useless: int | None
     passed: tuple[int, ...]
@@ -105,14 +108,13 @@ class ClaimVariables:
         if not words:
             words = [_other_word(set(map(_word, self.parts)))]
         text = " ".join(words)
-        return text if self._stands_for_list(text, held, kind) else list[Claim](words)
+        return text if self._stands_for_list(text, held) else list[Claim](words)
 
-    def _stands_for_list(self, text: str, held: Sequence[Test], kind: int) -> bool:
+    def _stands_for_list(self, text: str, held: Sequence[ClaimTest]) -> bool:
         """Whether a string passes the same tests as a list that holds just these parts."""
-        expected = [(test, test in held) for test in self.parts]
-        pairs = zip(self.kind.tests, self.kind.holds, strict=True)
-        expected += ((test, bool(bits >> kind & 1)) for test, bits in pairs)
-        return all(_holds(test, text) is wanted for test, wanted in expected)
+        if any(_holds(test, text) is not (test in held) for test in self.parts):
+            return False
+        return _passed(self.asked, text) == _passed(self.asked, None)
 
 
 def has_default(path: tuple[str, ...]) -> bool:
@@ -125,12 +127,13 @@ def claim_variables(
 ) -> ClaimVariables:
     """The variables of one claim, from `level` on; `audiences` are looked for as well. Raises TooComplexError."""
     subject = show_subject(ClaimIs(path, IsPresent()))
-    strings = _strings(tests, audiences, lists_count=path != ISSUER)
     # Of issuers only strings count, so their classes tell the parts too.
     contained = [one for one in tests if isinstance(one, Contains) and path != ISSUER]
-    part_tests: list[Test] = [*(ClaimIs(path, one) for one in contained), *map(NamesAudience, audiences)]
-    asked: list[Test] = [HasClaim(path)] if has_default(path) else []
-    asked += (ClaimIs(path, one) for one in tests if one not in contained)
+    part_tests: list[ClaimTest] = [*(ClaimIs(path, one) for one in contained), *map(NamesAudience, audiences)]
+    apart = path == ISSUER or _are_apart(tests, audiences)
+    strings = _strings(tests, audiences, apart=apart)
+    asked = [*_kinds(path, apart=apart), *(ClaimIs(path, one) for one in tests if one not in contained)]
+    asked = list(dict.fromkeys(asked))
     listed = None if path == ISSUER else 1
     classes: list[Passing] = [(0, None)] if listed is None else [(0, None), (_passed(asked, None), None)]
     passed = [0] * len(classes)
@@ -143,6 +146,7 @@ def claim_variables(
     return ClaimVariables(
         path=path,
         kind=classes_to_variable(level, subject, asked, classes),
+        asked=tuple(asked),
         parts={test: yes_or_no(level + at, subject, test) for at, test in enumerate(part_tests, start=1)},
         listed=listed,
         useless=useless,
@@ -150,38 +154,55 @@ def claim_variables(
     )
 
 
-def _strings(tests: Sequence[TextTest | Contains], audiences: Sequence[str], *, lists_count: bool) -> list[str]:
-    """A string for each set of tests that holds for strings; where lists count, but for sets that lists stand for too."""
+def _kinds(path: tuple[str, ...], *, apart: bool) -> list[ClaimTest]:
+    """The tests that tell kinds of values apart where nothing else does."""
+    if path == ISSUER:
+        return [HasClaim(path), IsText(path)]
+    found: list[ClaimTest] = [HasClaim(path), ClaimIs(path, IsPresent())] if has_default(path) else []
+    return [*found, IsList(path)] if apart else found
+
+
+def _are_apart(tests: Sequence[TextTest | Contains], audiences: Sequence[str]) -> bool:
+    """Whether strings must be told from lists: where they can pass more than to be some text and to hold some parts."""
+    if any(isinstance(one, StartsWith | EndsWith | Matches) for one in tests):
+        return True
+    return bool(audiences) and any(isinstance(one, Contains) for one in tests)
+
+
+def _strings(tests: Sequence[TextTest | Contains], audiences: Sequence[str], *, apart: bool) -> list[str]:
+    """A string for each set of tests that holds for strings; but for sets that lists stand for too, unless they are apart."""
     exact: list[TextTest | Contains] = [*(one for one in tests if isinstance(one, Equals)), *map(Equals, audiences)]
-    is_plain = not any(isinstance(one, StartsWith | EndsWith | Matches) for one in tests)
-    has_parts = any(isinstance(one, Contains) for one in tests)
-    if lists_count and is_plain and not (audiences and has_parts):
-        # What no test names as a whole is told by its parts alone, and any of them can be together, as in lists.
-        return [one.witness for one in text_signatures(exact, Universe.CLAIM) if one.holds]
-    return [one.witness for one in text_signatures([*tests, *exact], Universe.CLAIM)]
+    if apart:
+        return [one.witness for one in text_signatures([*tests, *exact], Universe.CLAIM)]
+    # What no test names as a whole is told by its parts alone, and any of them can be together, as in lists.
+    return [one.witness for one in text_signatures(exact, Universe.CLAIM) if one.holds]
 
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
 
-def _passed(tests: Sequence[Test], text: str | None) -> int:
+def _passed(tests: Sequence[ClaimTest], text: str | None) -> int:
     """The tests that hold for a string, None standing for a list of others."""
     return sum(1 << place for place, test in enumerate(tests) if _holds(test, text))
 
 
-def _holds(test: Test, text: str | None) -> bool:
+def _holds(test: ClaimTest, text: str | None) -> bool:
     match test:
-        case ClaimIs(test=IsPresent()) | HasClaim():
+        case HasClaim() | ClaimIs(test=IsPresent()):
             return True
-        case ClaimIs(test=claim_test):
-            return text is not None and claim_check(claim_test)(text)
+        case IsText():
+            return text is not None
+        case IsList():
+            return text is None
         case NamesAudience(audience=audience):
             return text == audience
+        case ClaimIs(test=claim_test):
+            return text is not None and claim_check(claim_test)(text)
         case _:
-            raise ValueError(f"no test of a claim: {test}")
+            assert_never(test)
 
 
-def _word(test: Test) -> str | None:
+def _word(test: ClaimTest) -> str | None:
     match test:
         case ClaimIs(test=Contains(value=value)) | NamesAudience(audience=value):
             return value

@@ -33,7 +33,7 @@ from meshc.semantics.regions.claims import AUDIENCE, ISSUER, ClaimVariables
 from meshc.semantics.regions.forest import Bits, Forest, Node
 from meshc.semantics.regions.literals import can_hold, hops_of
 from meshc.semantics.regions.ports import PortSide
-from meshc.semantics.regions.variables import YES, HasIdentity, NamesAudience, Test, Variable
+from meshc.semantics.regions.variables import YES, ClaimTest, HasIdentity, NamesAudience, Test, Variable
 from meshc.semantics.texts import claim_check
 from meshc.semantics.tokens import TokenRefused, accept_token
 
@@ -154,7 +154,7 @@ class Predicates:
             return node
         return self._forest.any_of((node, self._left_out(claim)))
 
-    def _of_claim(self, claim: ClaimVariables, test: Test) -> Node:
+    def _of_claim(self, claim: ClaimVariables, test: ClaimTest) -> Node:
         return self._literal(claim.parts.get(test, claim.kind), (test,))
 
     def accepted(self) -> Node:

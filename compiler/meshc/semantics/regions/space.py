@@ -121,13 +121,18 @@ class Space:
 
     # ---- examples ---------------------------------------------------------------------------------------------------
 
+    @property
+    def preferred(self) -> tuple[int, ...]:
+        """The class of each variable that examples take if they may."""
+        return tuple(variable.preferred for variable in self.aspects.ordered)
+
     def witness(self, region: Region) -> Request | None:
         """A request of a region, addressed to the first side; None if there is none.
 
         `decide` was asked for every side, each without its routes, and says what the space says. Raises InternalError where it
         does not: then this engine is wrong.
         """
-        assignment = (region & self.feasible).any_path([variable.preferred for variable in self.aspects.ordered])
+        assignment = (region & self.feasible).any_path(self.preferred)
         return None if assignment is None else self.request(assignment)
 
     def request(self, assignment: Sequence[int]) -> Request:

@@ -64,7 +64,8 @@ def _variable(
     before: Sequence[Passing] = (),
     preferred: str | None = None,
 ) -> Variable:
-    passing = [*before, *((one.holds, one.witness) for one in signatures)]
+    told = {passed for passed, _ in before}  # a value that passes nothing is no other class than no value
+    passing = [*before, *((one.holds, one.witness) for one in signatures if one.holds not in told)]
     return classes_to_variable(level, subject, tests, passing, preferred)
 
 

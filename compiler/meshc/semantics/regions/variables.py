@@ -6,7 +6,7 @@ Classes are numbered from 0. Which class a request is in follows from the tests 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from meshc.ir import Atom, ExactIdentity, IdentityPrefix
+from meshc.ir import Atom, ClaimIs, ExactIdentity, IdentityPrefix
 from meshc.semantics.regions.forest import Bits, bits_of
 
 
@@ -35,6 +35,20 @@ class HasClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class IsText:
+    """This claim is a string."""
+
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IsList:
+    """This claim is a list that holds strings."""
+
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NamesAudience:
     """The token's `aud` is this text, or a list that holds it."""
 
@@ -43,7 +57,9 @@ class NamesAudience:
 
 CallerTest = HasIdentity | InTrustDomain | ExactIdentity | IdentityPrefix
 
-Test = CallerTest | HasToken | HasClaim | NamesAudience | Atom
+ClaimTest = HasClaim | IsText | IsList | NamesAudience | ClaimIs
+
+Test = CallerTest | HasToken | ClaimTest | Atom
 """What a class says of a request: something that a rule tests, or that a connection or token depends on.
 
 A `MethodIs` names one method, an `AddressIn` one block. Claims are those that the token holds, no default filled in.
