@@ -11,7 +11,7 @@ from pathlib import Path
 
 from measure import Figure
 
-GROUPS = ("compiling", "deciding")
+GROUPS = ("compiling", "deciding", "differing")
 
 
 def main() -> int:
