@@ -53,5 +53,12 @@ def test_a_connection() -> None:
 
 
 def test_what_is_no_line() -> None:
-    for text in ('{"from": "web", "to": "cart:8080"}', "[]", '"x"', "{}", '{"direction": "inbound"}', '{"direction": [], "to": 1}'):
+    for text in (
+        '{"from": "web", "to": "cart:8080"}',
+        "[]",
+        '"x"',
+        "{}",
+        '{"direction": "inbound"}',
+        '{"direction": [], "to": 1}',
+    ):
         assert not is_log_line(json.loads(text)), text

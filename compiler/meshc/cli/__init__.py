@@ -78,6 +78,8 @@ def _run(arguments: Arguments, console: Console) -> int:
             from meshc.cli.deciding import run
         case "explain":
             from meshc.cli.explaining import run
+        case "diff":
+            from meshc.cli.differing import run
         case "init":
             from meshc.cli.starting import run
         case "targets":

@@ -22,6 +22,8 @@ class Arguments:
     format: str = "text"
     engine: str = "model"
     name: str | None = None
+    fail_on: tuple[str, ...] = ()
+    all: bool = False
     check: bool = False
     diff: bool = False
     watch: bool = False
@@ -48,9 +50,11 @@ def read_arguments(arguments: Sequence[str] | None) -> Arguments:
     listed = found.pop("target", None)
     targets = tuple(name.strip() for name in listed.split(",") if name.strip()) if listed else ()
     path = found.pop("path", None)
-    paths = tuple(found.pop("paths", None) or (() if path is None else (path,)))
+    sides = (found.pop("old", None), found.pop("new", None))
+    paths = tuple(found.pop("paths", None) or (one for one in (path, *sides) if one is not None))
     words = tuple(found.pop("words", ()))
-    return Arguments(paths=paths, words=words, targets=targets, **found)
+    gates = tuple(name.strip() for name in (found.pop("fail_on", None) or "").split(",") if name.strip())
+    return Arguments(paths=paths, words=words, targets=targets, fail_on=gates, **found)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"meshc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    for add in (_check, _compile, _fmt, _test, _decide, _explain, _init, _targets, _docs, _completion):
+    for add in (_check, _compile, _fmt, _test, _decide, _explain, _diff, _init, _targets, _docs, _completion):
         add(commands, common)
     return parser
 
@@ -178,6 +182,32 @@ def _explain(commands: "_Commands", common: _Parser) -> None:
     )
     _environment(parser, "explain for this environment")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print the explanation")
+
+
+def _diff(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "diff",
+        "say what differs in meaning between two programs",
+        "meshc diff git:main . --fail-on opened,weakened-mtls",
+    )
+    parser.add_argument("old", metavar="OLD", help="a .mesh file, a directory, or a git revision: git:REV[:PATH]")
+    parser.add_argument("new", metavar="NEW", help="the same, for what it became")
+    _environment(parser, "one environment (default: the programs and each of their environments)")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "markdown", "html", "sarif"),
+        default="text",
+        help="how to print the difference",
+    )
+    parser.add_argument(
+        "--fail-on",
+        dest="fail_on",
+        metavar="KIND,…",
+        help="exit with 1 if any was found: opened, closed, changed, routing, settings, weakened-mtls",
+    )
+    parser.add_argument("--all", action="store_true", help="print every region, not the largest alone")
 
 
 def _init(commands: "_Commands", common: _Parser) -> None:

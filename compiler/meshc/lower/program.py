@@ -18,6 +18,7 @@ from meshc.lower.requests import TestSuite, lower_tests
 from meshc.lower.scopes import ByScope, Nearness, Target
 from meshc.lower.services import ACCESS_DEFAULTS, PortInfo, ServiceInfo, merge_service
 from meshc.lower.telemetry import ScopedTelemetry, lower_telemetry, telemetry_of
+from meshc.lower.token_headers import check_token_headers
 from meshc.lower.traffic import ScopedTraffic, lower_port_traffic, lower_traffic_scope
 from meshc.lower.unused import check_definitions
 from meshc.lower.world import World
@@ -46,6 +47,7 @@ def lower(symbols: Symbols, *, today: date) -> Lowered:
     lowering = _ProgramLowering(context, settings)
     lowering.read_policies()
     mesh = lowering.mesh()
+    check_token_headers(context.report, mesh)
     tests = lowering.read_tests()
     invariants = lowering.read_invariants()
     check_definitions(context, lowering.world)

@@ -7,6 +7,7 @@ of them. Retries are one setting as a whole; header changes are one for each hea
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from meshc import ast, ir
 from meshc.lower import values
@@ -295,6 +296,11 @@ class _Lowering:
             message = f"`{name}` is dropped by the server's sidecar, so that nobody can spoof it"
             self.context.report.add("invalid-header", node.name.span, message, advice="choose another name")
             return None
+        if node.direction == "request" and name == "x-forwarded-for":
+            # `remote ip` reads it, and would judge an address that the route made up.
+            message = f"`{name}` says where a request comes from, which no route changes"
+            self.context.report.add("invalid-header", node.name.span, message, advice="choose another name")
+            return None
         if value is not None and node.value is not None and CONTROL.search(value):
             message = "the value of a header holds no control characters"
             self.context.report.add("invalid-header", node.value.span, message)
@@ -334,12 +340,20 @@ class _Lowering:
             return None
         if "@" in target.partition("://")[2].partition("/")[0]:
             message = "the target of a redirect names no user"
-            self.context.report.add("invalid-path", node.target.span, message, advice="leave out what stands before `@`")
+            self.context.report.add(
+                "invalid-path", node.target.span, message, advice="leave out what stands before `@`"
+            )
             return None
         if _NOT_IN_URL.search(target) or "**" in target.removesuffix("/**"):
             message = "the target of a redirect is a URL in ASCII, without blanks, and with `/**` at its end alone"
             advice = "percent-encode other characters: `%20` is a blank"
             self.context.report.add("invalid-path", node.target.span, message, advice=advice)
+            return None
+        if not target.startswith("/") and not _names_host(target):
+            advice = 'write it like `"https://shop.example:8443/new"`'
+            self.context.report.add(
+                "invalid-path", node.target.span, f"`{target}` names no host and port", advice=advice
+            )
             return None
         return ir.Redirect(target=target, status=status, span=node.span)
 
@@ -360,6 +374,15 @@ class _Lowering:
                 case ast.TlsSni():
                     sni = read_host(self.context, item.name, "a server name")
         return _setting("tls", (ca_file, sni), node.span)
+
+
+def _names_host(url: str) -> bool:
+    """Whether a URL has a host, and no port or one that there is."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and not parts.netloc.endswith(":")
+    except ValueError:
+        return False
 
 
 def _setting(key: str, value: object, span: Span) -> Setting | None:

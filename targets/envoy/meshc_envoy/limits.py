@@ -15,6 +15,7 @@ from meshc_envoy.rate_limits import LARGEST_BUCKET, counted_header
 from meshc_envoy.requests import port_atoms
 from meshc_envoy.telemetry_limits import check_telemetry
 from meshc_envoy.traffic_limits import check_traffic_limits
+from meshc_envoy.virtual_hosts import hosts_of
 
 MAX_ALTERNATIVES: Final = 64
 """How many policies one rule of a tcp or tls port may become, where it mixes server names and addresses."""
@@ -26,6 +27,7 @@ def check_limits(mesh: ir.Mesh) -> tuple[Diagnostic, ...]:
     found += [diagnostic for external in mesh.externals for port in external.ports for diagnostic in _rules(port)]
     found += _hosts(mesh)
     found += _covered_hosts(mesh)
+    found += _named_hosts(mesh)
     found += check_traffic_limits(mesh)
     found += check_telemetry(mesh)
     return tuple({(diagnostic.span, diagnostic.message): diagnostic for diagnostic in found}.values())
@@ -65,6 +67,26 @@ def _covered_hosts(mesh: ir.Mesh) -> Iterator[Diagnostic]:
                     message = f"on envoy `{wildcard}` also covers `{name}`, which is {owner}"
                     advice = "name the hosts that are meant one by one, or make both one external"
                     yield diagnose("unsupported-by-target", external.span, message, advice=advice)
+
+
+def _named_hosts(mesh: ir.Mesh) -> Iterator[Diagnostic]:
+    """Hosts that routes name and that lead elsewhere, so that these routes are not even asked."""
+    meant = {
+        name: f"the service `{workload.namespace}.{workload.name}`"
+        for workload in mesh.workloads
+        for name in (workload.name, f"{workload.name}.{workload.namespace}", service_host(mesh, workload))
+    }
+    for external in mesh.externals:
+        meant |= dict.fromkeys(external.hosts, f"the external `{external.namespace}.{external.name}`")
+    for workload in mesh.workloads:
+        own = f"the service `{workload.namespace}.{workload.name}`"
+        for route in (route for port in workload.ports for route in port.routes):
+            tests = [atom.test for atom in atoms_of(route.condition) if isinstance(atom, ir.HostIs)]
+            for host in (name for test in tests for name in hosts_of(test)):
+                other = meant.setdefault(host, own)
+                if other != own and host != workload.name:
+                    message = f"on envoy the host `{host}` leads to {other}, where that may be reached, and not here"
+                    yield diagnose("target-differs", route.span, message, advice="test another host")
 
 
 def _port(mesh: ir.Mesh, port: ir.PortPolicy) -> Iterator[Diagnostic]:

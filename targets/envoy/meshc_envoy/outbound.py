@@ -26,7 +26,7 @@ from meshc_envoy.tcp_listeners import tcp_listener
 from meshc_envoy.telemetry import manager_fields, outbound_point, with_destinations
 from meshc_envoy.tls import upstream_socket
 from meshc_envoy.upstreams import Upstream
-from meshc_envoy.virtual_hosts import largest_answer, virtual_hosts
+from meshc_envoy.virtual_hosts import host_keys, largest_answer, virtual_hosts
 
 _HTTP_DNS_PROXY = "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig"
 
@@ -62,17 +62,17 @@ def _http_listener(caller: Caller) -> Object:
     routes = _http_routes(caller)
     point = outbound_point(caller.workload, None, caller.options.access_log)
     logging = request_logs(point)
-    keys = {held.name: held.key for held in caller.held}
     filters: list[Json] = [
         *logging.head,
         refusal_filter(_tested(caller, routes)),
+        # An abort is an answer of the sidecar's own, which asks no rule.
+        *fault_filters(fault_count(routes)),
         *(extension(label, HTTP_RBAC) for label in caller.stage_labels),
         *_dns_filters(caller),
-        *fault_filters(fault_count(routes)),
     ]
     manager = outbound_manager(
         "outbound",
-        with_destinations(caller.workload, virtual_hosts(caller), keys),
+        with_destinations(caller.workload, virtual_hosts(caller), host_keys(caller)),
         filters,
         largest_answer=largest_answer(routes),
         has_timeouts=any(_can_time_out(route.settings) for route in routes),

@@ -16,6 +16,7 @@ from meshc_envoy.upstreams import Held
 
 TCP_PROXY: Final = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 _TLS_INSPECTOR: Final = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+_INSPECTOR: Final[Object] = {"listener_filters": [extension("envoy.filters.listener.tls_inspector", _TLS_INSPECTOR)]}
 _SNI_DNS_PROXY: Final = "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig"
 
 
@@ -28,7 +29,11 @@ def tcp_listener(caller: Caller, held: Held) -> Object:
     inspector: Object = {}
     if isinstance(held.owner, ir.External) and held.port.protocol is ir.Protocol.TLS:
         chain = {"filter_chain_match": {"server_names": [held.host]}, **chain}
-        inspector = {"listener_filters": [extension("envoy.filters.listener.tls_inspector", _TLS_INSPECTOR)]}
+        inspector = _INSPECTOR
+    elif held.port.protocol is ir.Protocol.TLS and _leads_outside(caller, held):
+        # The rules of an external may ask for the server name, and what is not TLS has none.
+        chain = {"filter_chain_match": {"transport_protocol": "tls"}, **chain}
+        inspector = _INSPECTOR
     return {
         "name": f"outbound/{held.name}",
         "address": socket_address(caller.address, caller.directory.tcp_ports[held.name]),
@@ -36,6 +41,11 @@ def tcp_listener(caller: Caller, held: Held) -> Object:
         **inspector,
         "filter_chains": [chain],
     }
+
+
+def _leads_outside(caller: Caller, held: Held) -> bool:
+    keys = [(one.namespace, one.service, one.port) for one in _route(caller, held)[1]]
+    return any(isinstance(caller.directory.owners[key][0], ir.External) for key in keys)
 
 
 def _rules(caller: Caller, held: Held, *, is_logged: bool) -> list[Json]:

@@ -10,7 +10,9 @@ from meshc_envoy.conditions import atoms_of
 from meshc_envoy.egress import is_wildcard
 from meshc_envoy.faults import MAX_CONDITIONS, fault_conditions
 from meshc_envoy.reach import route_destinations
-from meshc_envoy.route_matches import MAX_ALTERNATIVES, is_testable, normal_form
+from meshc_envoy.route_matches import MAX_ALTERNATIVES, is_expressible, is_testable, normal_form
+from meshc_envoy.route_sizes import check_sizes
+from meshc_envoy.upstreams import host_of
 
 _ERROR = "unsupported-by-target"
 
@@ -27,6 +29,7 @@ def check_traffic_limits(mesh: ir.Mesh) -> Iterator[Diagnostic]:
             yield from _locality(owner, port)
             for route in port.routes:
                 yield from _route(port, route, by_key)
+                yield from _wildcard_destinations(owner, route, by_key)
 
 
 def _route(
@@ -35,6 +38,12 @@ def _route(
     yield from _condition(route.condition, route.span, "a route")
     yield from _faults(route)
     yield from _versions(route, owners)
+    if len(normal_form(route.condition)) <= MAX_ALTERNATIVES and is_expressible(route.condition):
+        yield from check_sizes(route)
+    if isinstance(route.action, ir.Redirect) and "#" in route.action.target:
+        # Of a URL Envoy is told without it; behind that of a path, Envoy puts the query of the request.
+        message = "envoy cannot redirect to a fragment"
+        yield diagnose(_ERROR, route.action.span, message, advice="leave out the `#` and what follows it")
     if isinstance(route.action, ir.Redirect) and "{" in route.action.target.partition("://")[2].partition("/")[0]:
         message = "envoy cannot redirect to a host that is captured from the path"
         yield diagnose(_ERROR, route.action.span, message, advice="write a route for each host")
@@ -47,6 +56,23 @@ def _route(
         if any(isinstance(owner, ir.External) for owner in outside):
             message = "envoy cannot split connections over externals, whose rules it asks before it chooses"
             yield diagnose(_ERROR, route.span, message, advice="send them to one external")
+
+
+def _wildcard_destinations(
+    owner: ir.Workload | ir.External, route: ir.Route, owners: dict[tuple[str, str], ir.Workload | ir.External]
+) -> Iterator[Diagnostic]:
+    """Envoy connects to the host that a request to a wildcard names when it comes: no route can choose another."""
+    name = route.settings.rewrite_host
+    for destination in route_destinations(route):
+        external = owners[destination.namespace, destination.service]
+        if not isinstance(external, ir.External) or (external is owner and name is None):
+            continue
+        # Without a rewrite, the host is one of the service's own.
+        found = host_of(external, name or "")
+        hosts = (found,) if found is not None else external.hosts if external is owner else external.hosts[:1]
+        if wildcard := next((host for host in hosts if is_wildcard(host)), None):
+            message = f"envoy cannot choose a host of `{wildcard}` for a request: it goes to the one that it names"
+            yield diagnose(_ERROR, route.span, message, advice="name the host that is meant in the external")
 
 
 def _condition(condition: ir.Condition, span: Span, what: str) -> Iterator[Diagnostic]:

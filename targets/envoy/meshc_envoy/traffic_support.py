@@ -39,11 +39,13 @@ _ROUTES: Final[Mapping[Feature, Support]] = {
         "by its endpoints; with `discover kubernetes`, the Service `<name>-<version>`; with `discover eds`, the resource "
         "`<namespace>/<name>:<port>@<version>`"
     ),
-    Feature.OTHER_DESTINATION: exact(),
+    Feature.OTHER_DESTINATION: exact(
+        "of an external, a host that it names; a wildcard is reached by its own hosts alone"
+    ),
     Feature.REDIRECT: stricter(_OWN_ANSWER, is_quiet=True),
     Feature.RESPOND: stricter(_OWN_ANSWER, is_quiet=True),
     Feature.REWRITE_PATH: exact(),
-    Feature.REWRITE_HOST: exact(),
+    Feature.REWRITE_HOST: exact("not to a host that a wildcard of an external covers, where the request is sent there"),
     Feature.REQUEST_HEADER_CHANGE: exact(
         "added to a header that Envoy joins, such as `cookie`, a value is part of the one"
     ),

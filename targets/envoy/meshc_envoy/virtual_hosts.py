@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from meshc import ir
-from meshc.target import Json
+from meshc.target import Json, PortKey
 from meshc_envoy.addresses import cluster_name, ordered_ports, service_names
 from meshc_envoy.callers import Caller
 from meshc_envoy.conditions import atoms_of
@@ -12,6 +13,9 @@ from meshc_envoy.egress import is_wildcard
 from meshc_envoy.reach import visible_routes
 from meshc_envoy.routes import envoy_routes
 from meshc_envoy.upstreams import Held
+
+_CLOSED: Final = "closed/"
+"""What the names of virtual hosts begin with that only refuse."""
 
 
 def virtual_hosts(caller: Caller) -> list[Json]:
@@ -45,7 +49,14 @@ def _closed_hosts(caller: Caller, taken: AbstractSet[str]) -> Iterator[Json]:
                 domains: list[Json] = [one for one in _domains(names, port.number, any_port=False) if one not in taken]
                 if domains:
                     name = cluster_name(owner.namespace, owner.name, port.number)
-                    yield {"name": f"closed/{name}", "domains": domains, "routes": []}
+                    yield {"name": f"{_CLOSED}{name}", "domains": domains, "routes": []}
+
+
+def host_keys(caller: Caller) -> dict[str, PortKey]:
+    """The port that each virtual host stands for, by the virtual host's name."""
+    owners = {id(one.owner): one.owner for one in caller.held if isinstance(one.owner, ir.Workload)}
+    keys = [(owner.namespace, owner.name, port.number) for owner in owners.values() for port in owner.ports]
+    return {f"{_CLOSED}{cluster_name(*key)}": key for key in keys} | {held.name: held.key for held in caller.held}
 
 
 def _texts(value: Json) -> list[Json]:
@@ -99,12 +110,13 @@ def _named_domains(caller: Caller) -> Iterator[tuple[Held, list[str]]]:
                 for route in visible_routes(held.owner, held.port, caller.workload.identity)
                 for atom in atoms_of(route.condition)
                 if isinstance(atom, ir.HostIs)
-                for name in _hosts_of(atom.test)
+                for name in hosts_of(atom.test)
             ]
             yield held, [domain for name in dict.fromkeys(names) for domain in _named(name, held.port.number)]
 
 
-def _hosts_of(test: ir.TextTest) -> tuple[str, ...]:
+def hosts_of(test: ir.TextTest) -> tuple[str, ...]:
+    """The hosts that a route's test names, and that lead to its port for that reason."""
     match test:
         case ir.Equals(host) if host:
             return (host,)

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -221,6 +222,10 @@ def test_the_table_is_total() -> None:
         ('access cart:80 { allow gateway to /x when host matches re"[A-Z]+" }', "unsupported-by-target"),
         ('external wild in shop { host "*.db" port 5432 tcp }', "unsupported-by-target"),
         ("access plain { allow gateway from 10.0.0.0/8 }", "unsupported-by-target"),
+        ('traffic cart:80 { route /a { redirect "https://shop.example/#top" } }', "unsupported-by-target"),
+        ('traffic cart:80 { route /a { redirect "/b#top" } }', "unsupported-by-target"),
+        ('traffic cart:80 { route /a -> stripe { rewrite host "other.stripe.com" } }', "unsupported-by-target"),
+        ('traffic plain { rewrite host "elsewhere.example" }', "unsupported-by-target"),
     ],
 )
 def test_what_cannot_be_expressed_is_an_error(addition: str, name: str) -> None:
@@ -228,3 +233,54 @@ def test_what_cannot_be_expressed_is_an_error(addition: str, name: str) -> None:
     assert emission.documents == ()
     assert name in {one.name for one in emission.diagnostics}, [shown(one) for one in emission.diagnostics]
     assert all(one.span.line > EVERYTHING.count("\n") - 60 for one in emission.diagnostics)
+
+
+MANY: Final = " ".join(f'set request header "x{number}" ""' for number in range(1001))
+UNLIKE: Final = ", ".join(f'"{sha256(b"%d" % number).hexdigest()}"' for number in range(200))
+"""Values that have nothing in common, so that an expression for any of them is as long as they are together."""
+
+TOO_LARGE: Final = {
+    "header": f'set response header "x" "{"a" * 16_385}"',
+    "percent signs": f'set response header "x" "{"%" * 8_193}"',
+    "headers": MANY,
+    "path": f"route /{{id}}/{'a' * 10_000} {{ timeout 1s }}",
+    "rewrite": f'route /{"a" * 9_995}/{{id}} {{ rewrite path "/{{id}}" }}',
+    "list": f'route /a when header "x" in ({UNLIKE}) {{ timeout 1s }}',
+}
+
+
+@pytest.mark.parametrize("line", TOO_LARGE.values(), ids=TOO_LARGE.keys())
+def test_what_envoy_would_refuse_for_its_size(line: str) -> None:
+    emission = emit(compile_mesh(f"{EVERYTHING}traffic cart:80 {{ {line} }}"))
+    assert emission.documents == ()
+    assert {one.name for one in emission.diagnostics if one.severity.value == "error"} <= {
+        "unsupported-by-target",
+        "regex-too-large",
+    }
+
+
+def test_what_envoy_just_takes() -> None:
+    values = UNLIKE[: len(UNLIKE) // 4].rpartition(",")[0]
+    largest = f'set response header "x" "{"a" * 16_384}" route /a when header "x" in ({values}) {{ timeout 1s }}'
+    assert emit(compile_mesh(f"{EVERYTHING}traffic cart:80 {{ {largest} }}")).documents
+
+
+@pytest.mark.parametrize(
+    ("host", "elsewhere"),
+    [
+        ("ledger.bank", "the service `bank.ledger`"),
+        ("plain.example", "the external `shop.plain`"),
+        ("new.example", "the service `bank.ledger`"),
+        ("own.example", None),
+        ("cart", None),
+    ],
+)
+def test_a_host_that_leads_elsewhere_is_told(host: str, elsewhere: str | None) -> None:
+    """The one outbound listener chooses by the host, and the first to have it keeps it."""
+    routes = f"""traffic ledger:80 {{ route /a when host == "new.example" {{ timeout 1s }} }}
+    traffic queue {{ route /b when host == "{host}" {{ timeout 1s }} }}"""
+    if host in {"own.example", "cart"}:
+        routes = f'traffic cart:80 {{ route /b when host == "{host}" {{ timeout 1s }} }}'
+    found = [one.message for one in emit(compile_mesh(EVERYTHING + routes)).diagnostics if "leads to" in one.message]
+    expected = f"on envoy the host `{host}` leads to {elsewhere}, where that may be reached, and not here"
+    assert found == ([] if elsewhere is None else [expected])

@@ -42,12 +42,12 @@ class Aspects:
     """
 
     caller: Variable | None
-    method: Variable | None
     path: Variable | None
-    host: Variable | None
-    server_name: Variable | None
+    method: Variable | None
     peer: Variable | None
     clients: Mapping[int, Variable]
+    host: Variable | None
+    server_name: Variable | None
     token: TokenVariables | None
     queries: Mapping[str, Variable]
     headers: Mapping[str, HeaderVariables]
@@ -65,67 +65,82 @@ class Aspects:
 
 
 class _Builder:
-    """Puts variables one after the other."""
+    """Puts variables one after the other, in the order in which it is asked for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, sides: Sequence[PortSide], literals: Literals) -> None:
+        self._sides = sides
+        self._literals = literals
         self.ordered: list[Variable] = []
 
+    def _add(self, part: Part) -> Part:
+        self.ordered += (part,) if isinstance(part, Variable) else part.variables
+        return part
+
     @property
-    def level(self) -> int:
-        """The level of the next variable."""
+    def _level(self) -> int:
         return len(self.ordered)
 
-    def add(self, part: Part) -> Part:
-        if isinstance(part, Variable):
-            self.ordered.append(part)
-        else:
-            self.ordered += part.variables
-        return part
+    def caller(self) -> Variable | None:
+        tests = tuple(self._literals.callers)
+        named = next((one.identity for one in tests if isinstance(one, ExactIdentity)), None)
+        return self._add(caller_variable(self._level, tests, named)) if tests else None
+
+    def method(self) -> Variable | None:
+        methods, protocol = tuple(self._literals.methods), self._sides[0].port.protocol
+        return self._add(method_variable(self._level, methods, protocol)) if methods else None
+
+    def path(self) -> Variable | None:
+        patterns = tuple(self._literals.paths)
+        return self._add(path_variable(self._level, patterns)) if patterns else None
+
+    def peer(self) -> Variable | None:
+        blocks = tuple(self._literals.peers)
+        return self._add(address_variable(self._level, AddressOf.PEER, blocks)) if blocks else None
+
+    def clients(self) -> Mapping[int, Variable]:
+        return {
+            hops: self._add(address_variable(self._level, AddressOf.CLIENT, tuple(blocks)))
+            for hops, blocks in sorted(self._literals.clients.items())
+        }
+
+    def host(self) -> Variable | None:
+        tests = tuple(self._literals.hosts)
+        return self._add(host_variable(self._level, tests, self._sides[0].default_host)) if tests else None
+
+    def server_name(self) -> Variable | None:
+        tests = tuple(self._literals.server_names)
+        # Callers' proxies always send a server name to externals that they open no requests to.
+        may_lack = not any(side.is_external and not side.is_http for side in self._sides)
+        return self._add(server_name_variable(self._level, tests, may_lack=may_lack)) if tests else None
+
+    def token(self) -> TokenVariables | None:
+        return self._add(token_variables(self._level, self._literals)) if self._literals.issuers else None
+
+    def queries(self) -> Mapping[str, Variable]:
+        named = self._literals.queries.items()
+        return {name: self._add(query_variable(self._level, name, tuple(tests))) for name, tests in named}
+
+    def headers(self) -> Mapping[str, HeaderVariables]:
+        named = self._literals.headers.items()
+        return {name: self._add(header_variables(self._level, name, tuple(tests))) for name, tests in named}
 
 
 def build_aspects(sides: Sequence[PortSide], literals: Literals) -> Aspects:
     """The variables for some ports and all that is looked at. Raises TooComplexError where it cannot be told exactly."""
     _check_separate(sides, literals)
-    builder = _Builder()
-    host = sides[0].default_host
-    named = next((one.identity for one in literals.callers if isinstance(one, ExactIdentity)), None)
-    caller = builder.add(caller_variable(builder.level, tuple(literals.callers), named)) if literals.callers else None
-    method = None
-    if literals.methods:
-        method = builder.add(method_variable(builder.level, tuple(literals.methods), sides[0].port.protocol))
-    path = builder.add(path_variable(builder.level, tuple(literals.paths))) if literals.paths else None
-    peer = None
-    if literals.peers:
-        peer = builder.add(address_variable(builder.level, AddressOf.PEER, tuple(literals.peers)))
-    clients = {
-        hops: builder.add(address_variable(builder.level, AddressOf.CLIENT, tuple(blocks)))
-        for hops, blocks in sorted(literals.clients.items())
-    }
-    named_host = builder.add(host_variable(builder.level, tuple(literals.hosts), host)) if literals.hosts else None
-    server_name = None
-    if literals.server_names:
-        may_lack = not any(side.is_external and not side.is_http for side in sides)
-        names = tuple(literals.server_names)
-        server_name = builder.add(server_name_variable(builder.level, names, may_lack=may_lack))
-    token = builder.add(token_variables(builder.level, literals)) if literals.issuers else None
-    queries = {
-        name: builder.add(query_variable(builder.level, name, tuple(tests))) for name, tests in literals.queries.items()
-    }
-    headers = {
-        name: builder.add(header_variables(builder.level, name, tuple(tests)))
-        for name, tests in literals.headers.items()
-    }
+    builder = _Builder(sides, literals)
+    # INVARIANT: keyword arguments are evaluated from left to right, so this is the order of the variables.
     return Aspects(
-        caller=caller,
-        method=method,
-        path=path,
-        host=named_host,
-        server_name=server_name,
-        peer=peer,
-        clients=clients,
-        token=token,
-        queries=queries,
-        headers=headers,
+        caller=builder.caller(),
+        path=builder.path(),
+        method=builder.method(),
+        peer=builder.peer(),
+        clients=builder.clients(),
+        host=builder.host(),
+        server_name=builder.server_name(),
+        token=builder.token(),
+        queries=builder.queries(),
+        headers=builder.headers(),
         ordered=tuple(builder.ordered),
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshc.semantics.languages import TooComplexError
-from meshc.semantics.regions.diagram import Cell, Region, weights
+from meshc.semantics.regions.diagram import Cell, Diagram, Region, weights
 from meshc.semantics.regions.forest import Bits, Forest, Node
 
 MAX_BOXES: Final = 5_000
@@ -67,7 +67,7 @@ def _heaviest_path(region: Region) -> Cell:
 
 def _as_region(forest: Forest, cell: Cell) -> Region:
     narrowed = (level for level, bits in enumerate(cell) if bits != forest.full[level])
-    return Region(forest, forest.all_of(forest.literal(level, cell[level]) for level in narrowed))
+    return Diagram(forest, forest.all_of(forest.literal(level, cell[level]) for level in narrowed))
 
 
 def _width(forest: Forest, allowed: Node, cell: Cell, level: int) -> Bits:

@@ -19,7 +19,6 @@ from meshc.semantics.regions.variables import (
     IsList,
     IsText,
     NamesAudience,
-    Passing,
     Variable,
     classes_to_variable,
     yes_or_no,
@@ -40,8 +39,8 @@ class ClaimVariables:
 
     Classes of `kind`: 0 is for a claim that is missing, `listed` for lists of strings, `useless` for other values of claims that
     have a default; the rest are of strings. Of issuers no list is told from other useless values, so `listed` is None there.
-    `asked` are the tests of `kind`, `parts` are by theirs. `passed[c]` are the parts that a value of class c of `kind` has, bit i
-    for the i-th of them; of lists it says nothing.
+    Tests of `kind` are `asked`, `parts` are by theirs. `texts` has a string for each class of strings with each set of parts that
+    such a string can have, bit i standing for the i-th part.
     """
 
     path: tuple[str, ...]
@@ -50,7 +49,7 @@ class ClaimVariables:
     parts: Mapping[ClaimTest, Variable]
     listed: int | None
     useless: int | None
-    passed: tuple[int, ...]
+    texts: Mapping[tuple[int, int], str]
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -68,17 +67,17 @@ class ClaimVariables:
     # ---- what occurs ------------------------------------------------------------------------------------------------
 
     def feasible(self, forest: Forest) -> Node:
-        """The combinations that occur: lists may hold any parts, and a value of another class those that `passed` says."""
-        kinds: dict[int, Bits] = {}
-        for number, passed in enumerate(self.passed):
-            if number != self.listed:
-                kinds[passed] = kinds.get(passed, 0) | 1 << number
+        """The combinations that occur: lists may hold any parts, strings what `texts` says, and other values none."""
+        kinds: dict[int, Bits] = {0: self.missing | self.nests}
+        for number, passed in self.texts:
+            kinds[passed] = kinds.get(passed, 0) | 1 << number
         found = [
             forest.all_of((forest.literal(self.kind.level, bits), *self._just(forest, passed)))
             for passed, bits in kinds.items()
         ]
         if self.listed is not None:
-            found.append(forest.all_of((forest.literal(self.kind.level, 1 << self.listed), *self._same_parts(forest))))
+            lists = forest.literal(self.kind.level, 1 << self.listed)
+            found.append(forest.all_of((lists, *self._same_parts(forest))))
         return forest.any_of(found)
 
     def _just(self, forest: Forest, passed: int) -> Iterable[Node]:
@@ -88,9 +87,8 @@ class ClaimVariables:
     def _same_parts(self, forest: Forest) -> Iterable[Node]:
         """For a list, to hold a text and to name it as an audience is the same."""
         for test, one in self.parts.items():
-            other = (
-                self.parts.get(ClaimIs(self.path, Contains(test.audience))) if isinstance(test, NamesAudience) else None
-            )
+            held = ClaimIs(self.path, Contains(test.audience)) if isinstance(test, NamesAudience) else None
+            other = None if held is None else self.parts.get(held)
             if other is not None:
                 yes, also = forest.literal(one.level, YES), forest.literal(other.level, YES)
                 neither = forest.all_of((forest.negate(yes), forest.negate(also)))
@@ -101,9 +99,10 @@ class ClaimVariables:
     def value(self, assignment: Sequence[int]) -> Claim:
         """A value for this claim; None where it is missing. The number 0 is one that no test holds for."""
         kind = assignment[self.kind.level]
-        if kind != self.listed:
-            return 0 if kind == self.useless else self.kind.values[kind]
         held = [test for test, one in self.parts.items() if assignment[one.level]]
+        if kind != self.listed:
+            passed = sum(1 << place for place, test in enumerate(self.parts) if test in held)
+            return 0 if kind == self.useless else self.texts.get((kind, passed))
         words = list(dict.fromkeys(word for test in held if (word := _word(test)) is not None))
         if not words:
             words = [_other_word(set(map(_word, self.parts)))]
@@ -127,39 +126,39 @@ def claim_variables(
 ) -> ClaimVariables:
     """The variables of one claim, from `level` on; `audiences` are looked for as well. Raises TooComplexError."""
     subject = show_subject(ClaimIs(path, IsPresent()))
+    lists_count = path != ISSUER
     # Of issuers only strings count, so their classes tell the parts too.
-    contained = [one for one in tests if isinstance(one, Contains) and path != ISSUER]
+    contained = [one for one in tests if isinstance(one, Contains) and lists_count]
     part_tests: list[ClaimTest] = [*(ClaimIs(path, one) for one in contained), *map(NamesAudience, audiences)]
-    apart = path == ISSUER or _are_apart(tests, audiences)
-    strings = _strings(tests, audiences, apart=apart)
-    asked = [*_kinds(path, apart=apart), *(ClaimIs(path, one) for one in tests if one not in contained)]
-    asked = list(dict.fromkeys(asked))
-    listed = None if path == ISSUER else 1
-    classes: list[Passing] = [(0, None)] if listed is None else [(0, None), (_passed(asked, None), None)]
-    passed = [0] * len(classes)
-    classes += ((_passed(asked, text), text) for text in strings)
-    passed += (_passed(part_tests, text) for text in strings)
-    useless = len(classes) if has_default(path) else None
-    if useless is not None:
-        classes.append((1 << asked.index(HasClaim(path)), None))
-        passed.append(0)
+    apart = not lists_count or _are_apart(tests, audiences)
+    asked = dict.fromkeys((*_kinds(path, apart=apart), *(ClaimIs(path, one) for one in tests if one not in contained)))
+    classes = {0: _MISSING}
+    listed = classes.setdefault(_passed(asked, None), len(classes)) if lists_count else None
+    texts: dict[tuple[int, int], str] = {}
+    for text in _strings(tests, audiences, apart=apart):
+        number = classes.setdefault(_passed(asked, text), len(classes))
+        if number != listed:
+            texts[number, _passed(part_tests, text)] = text
+    useless = (
+        classes.setdefault(1, len(classes)) if has_default(path) else None
+    )  # all it passes is `HasClaim`, the first
     return ClaimVariables(
         path=path,
-        kind=classes_to_variable(level, subject, asked, classes),
+        kind=classes_to_variable(level, subject, tuple(asked), ((passed, None) for passed in classes)),
         asked=tuple(asked),
         parts={test: yes_or_no(level + at, subject, test) for at, test in enumerate(part_tests, start=1)},
         listed=listed,
         useless=useless,
-        passed=tuple(passed),
+        texts=texts,
     )
 
 
 def _kinds(path: tuple[str, ...], *, apart: bool) -> list[ClaimTest]:
-    """The tests that tell kinds of values apart where nothing else does."""
+    """The tests that tell kinds of values apart, whatever else is asked; `HasClaim`, if any, comes first."""
     if path == ISSUER:
         return [HasClaim(path), IsText(path)]
-    found: list[ClaimTest] = [HasClaim(path), ClaimIs(path, IsPresent())] if has_default(path) else []
-    return [*found, IsList(path)] if apart else found
+    found: list[ClaimTest] = [HasClaim(path)] if has_default(path) else []
+    return [*found, ClaimIs(path, IsPresent()), *([IsList(path)] if apart else [])]
 
 
 def _are_apart(tests: Sequence[TextTest | Contains], audiences: Sequence[str]) -> bool:
@@ -171,17 +170,17 @@ def _are_apart(tests: Sequence[TextTest | Contains], audiences: Sequence[str]) -
 
 def _strings(tests: Sequence[TextTest | Contains], audiences: Sequence[str], *, apart: bool) -> list[str]:
     """A string for each set of tests that holds for strings; but for sets that lists stand for too, unless they are apart."""
-    exact: list[TextTest | Contains] = [*(one for one in tests if isinstance(one, Equals)), *map(Equals, audiences)]
     if apart:
-        return [one.witness for one in text_signatures([*tests, *exact], Universe.CLAIM)]
+        return [one.witness for one in text_signatures([*tests, *map(Equals, audiences)], Universe.CLAIM)]
     # What no test names as a whole is told by its parts alone, and any of them can be together, as in lists.
+    exact = [one for one in tests if isinstance(one, Equals)]
     return [one.witness for one in text_signatures(exact, Universe.CLAIM) if one.holds]
 
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
 
-def _passed(tests: Sequence[ClaimTest], text: str | None) -> int:
+def _passed(tests: Iterable[ClaimTest], text: str | None) -> int:
     """The tests that hold for a string, None standing for a list of others."""
     return sum(1 << place for place, test in enumerate(tests) if _holds(test, text))
 

@@ -79,8 +79,7 @@ class PortDifference:
         variables = self.space.aspects.ordered
         turns = sorted(filter(None, self.turns.values()), key=lambda turn: (turn.before.value, turn.after.value))
         for turn in turns:
-            region = self.turns.where(lambda found, wanted=turn: found == wanted)
-            for box in cover(region, self.space.feasible, self.space.preferred):
+            for box in cover(self._taking(turn), self.space.feasible, self.space.preferred):
                 yield ChangedPart(
                     turn=turn,
                     parts=describe(variables, box.cell),
@@ -88,6 +87,9 @@ class PortDifference:
                     size=box.size,
                     witness=self.space.request(box.example),
                 )
+
+    def _taking(self, turn: Turn) -> Region:
+        return self.turns.where(lambda found: found == turn)
 
 
 _ORDER = {change: place for place, change in enumerate(Change)}

@@ -6,8 +6,7 @@ stands for assignments that are of no request.
 
 from collections.abc import Iterator
 
-from meshc.ir import Effect, MtlsMode, Rule
-from meshc.semantics.regions.aspects import Aspects
+from meshc.ir import AllOf, AnyOf, Condition, Effect, MtlsMode, Rule, Stage
 from meshc.semantics.regions.diagram import Diagram
 from meshc.semantics.regions.forest import Forest, Node
 from meshc.semantics.regions.ports import Cause, Outcome, PortSide
@@ -20,13 +19,13 @@ _SKIP = "not decided yet"
 class SideCompiler:
     """One port over the variables of a space. `feasible` are the assignments that are of some request."""
 
-    def __init__(self, side: PortSide, aspects: Aspects, forest: Forest, feasible: Node) -> None:
+    def __init__(self, side: PortSide, predicates: Predicates, forest: Forest, feasible: Node) -> None:
         self._side = side
         self._forest = forest
         self._feasible = feasible
         self._skip = forest.terminal(_SKIP)
         self._rules: dict[int, tuple[Node, ...]] = {}
-        self.predicates = Predicates(side, aspects, forest)
+        self.predicates = predicates
 
     def outcomes(self) -> Diagram[Outcome | None]:
         """What becomes of each request."""
@@ -34,8 +33,8 @@ class SideCompiler:
         forbidden = forest.terminal(Outcome.FORBIDDEN)
         steps = [self._where(self._feasible, forest.terminal(None), holds=False)]
         steps += self._before_rules(Outcome.NO_CONNECTION, Outcome.UNAUTHENTICATED)
-        for place, stage in self._side.stages:
-            matched = forest.any_of(self.rules(place))
+        for _, stage in self._side.stages:
+            matched = self._matched(stage)
             steps.append(self._where(matched, forbidden, holds=stage.effect is Effect.DENY))
         return Diagram(forest, forest.first_of((*steps, forest.terminal(Outcome.ALLOWED)), self._skip))
 
@@ -51,7 +50,7 @@ class SideCompiler:
                 continue
             allowed = self._each_rule(place, Outcome.ALLOWED)
             refused = forest.terminal(Cause(outcome=Outcome.FORBIDDEN, stage=place))
-            steps.append(self._where(forest.any_of(self.rules(place)), refused, holds=False))
+            steps.append(self._where(self._matched(stage), refused, holds=False))
         otherwise = forest.terminal(Cause(outcome=Outcome.ALLOWED))
         return Diagram(forest, forest.first_of((*steps, *allowed, otherwise), self._skip))
 
@@ -65,6 +64,17 @@ class SideCompiler:
         if known is None:
             known = self._rules[place] = tuple(self._rule(rule) for rule in self._side.port.access[place].rules)
         return known
+
+    def _matched(self, stage: Stage) -> Node:
+        """The assignments that some rule of a stage matches."""
+        # Alternatives of all rules are put together at once: rule by rule would be several times the work.
+        nodes: list[Node] = []
+        for rule in stage.rules:
+            meant = self.predicates.meant(rule.principals)
+            nodes += (
+                self._forest.all_of((meant, self.predicates.condition(one))) for one in alternatives(rule.condition)
+            )
+        return self._forest.any_of(nodes)
 
     def _rule(self, rule: Rule) -> Node:
         meant = self.predicates.meant(rule.principals)
@@ -95,3 +105,15 @@ class SideCompiler:
         """`value` where a condition holds, or where it does not; elsewhere something later decides."""
         decides = self._forest.terminal(holds)
         return self._forest.convert(condition, lambda terminal: value if terminal == decides else self._skip)
+
+
+def alternatives(condition: Condition) -> tuple[Condition, ...]:
+    """Conditions of which one at least holds where this one does: its parts, if it is a list of them, or holds a single such list."""
+    match condition:
+        case AnyOf(conditions=parts):
+            return parts
+        case AllOf(conditions=parts) if sum(isinstance(part, AnyOf) for part in parts) == 1:
+            place = next(place for place, part in enumerate(parts) if isinstance(part, AnyOf))
+            return tuple(AllOf((*parts[:place], one, *parts[place + 1 :])) for one in alternatives(parts[place]))
+        case _:
+            return (condition,)

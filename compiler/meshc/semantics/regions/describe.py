@@ -40,15 +40,29 @@ def describe(variables: Iterable[Variable], cell: Cell) -> tuple[Part, ...]:
 
 
 def terms_of(variable: Variable, wanted: Bits) -> tuple[Term, ...]:
-    """Terms that together hold exactly some classes; the fewest that a greedy search finds."""
+    """Terms that together hold exactly some classes; the simplest of what greedy searches find."""
     told = tuple(zip(variable.tests, variable.holds, strict=True))
     inside, left = _union(told, wanted)
-    terms = [Term(passed=(test,)) for test in inside]
+    found: list[tuple[Term, ...]] = []
+    if not left:
+        found.append(tuple(Term(passed=(test,)) for test in inside))
     outside, unnamed = _union(told, variable.full & ~wanted)
-    if not unnamed and (left or len(outside) < len(terms)):
-        return (Term(failed=outside),)
+    if not unnamed:
+        found.append((Term(failed=outside),))
+    found.append(_each_around(told, variable.full, wanted))
+    return min(found, key=_price)
+
+
+def _price(terms: tuple[Term, ...]) -> int:
+    """How much there is to read; a term that starts with what fails is harder."""
+    return sum(len(term.passed) + len(term.failed) + (not term.passed) for term in terms)
+
+
+def _each_around(told: Sequence[tuple[Test, Bits]], full: Bits, wanted: Bits) -> tuple[Term, ...]:
+    terms: list[Term] = []
+    left = wanted
     while left:
-        term, bits = _around(told, variable.full, wanted, lowest(left))
+        term, bits = _around(told, full, wanted, lowest(left))
         terms.append(term)
         left &= ~bits
     return tuple(terms)

@@ -137,7 +137,7 @@ class Diagram(Generic[T]):
             if forest.level(node) == level:
                 for bits, child in forest.edges(node):
                     found |= bits if child != forest.false else 0
-            elif node != forest.false:
+            elif forest.level(node) > level and node != forest.false:
                 return forest.full[level]  # a path to here asks nothing of the variable
         return found
 

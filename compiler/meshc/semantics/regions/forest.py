@@ -20,8 +20,11 @@ Edge = tuple[Bits, Node]
 
 State = TypeVar("State", bound=Hashable)
 
-MAX_WORK: Final = 20_000_000
-"""Edges that one forest may look at. One takes about half a microsecond, so this is some ten seconds."""
+MAX_WORK: Final = 10_000_000
+"""How much work one forest may take. A step takes about a microsecond, so this is some ten seconds."""
+
+_NODE_WORK: Final = 10
+"""What a new node costs beside the work of finding it: it takes memory, about half a kibibyte with what leads to it."""
 
 _NARROW: Final = 4
 """Edges of at most this many classes are handled class by class where many operands meet."""
@@ -46,6 +49,8 @@ class Forest:
         self._unique: dict[tuple[int, tuple[Edge, ...]], Node] = {}
         self._values: list[Hashable] = []
         self._terminals: dict[tuple[type, Hashable], Node] = {}
+        self._overlaid: dict[tuple[Node, bool], dict[tuple[Node, ...], Node]] = {}
+        # INVARIANT: these are nodes 0 and 1, so two children whose sum is 1 are they.
         self.false: Node = self.terminal(False)  # noqa: FBT003 -- a value like any other
         self.true: Node = self.terminal(True)  # noqa: FBT003
 
@@ -56,8 +61,10 @@ class Forest:
         key = type(value), value  # True and 1 are equal, and not the same value
         node = self._terminals.get(key)
         if node is None:
-            node = self._terminals[key] = self._add(self.bottom, ())
-            self._values[node] = value
+            node = self._terminals[key] = len(self._levels)
+            self._levels.append(self.bottom)
+            self._edges.append(())
+            self._values.append(value)
         return node
 
     def node(self, level: int, edges: Iterable[Edge]) -> Node:
@@ -67,17 +74,19 @@ class Forest:
             merged[child] = merged.get(child, 0) | bits
         if len(merged) == 1:
             return next(iter(merged))
-        key = level, tuple(sorted((bits, child) for child, bits in merged.items()))
+        return self._node(level, tuple(sorted((bits, child) for child, bits in merged.items())))
+
+    def _node(self, level: int, edges: tuple[Edge, ...]) -> Node:
+        """The same for edges that are in order, with different children."""
+        key = level, edges
         node = self._unique.get(key)
         if node is None:
-            node = self._unique[key] = self._add(level, key[1])
+            self.spend(_NODE_WORK)
+            node = self._unique[key] = len(self._levels)
+            self._levels.append(level)
+            self._edges.append(edges)
+            self._values.append(None)
         return node
-
-    def _add(self, level: int, edges: tuple[Edge, ...]) -> Node:
-        self._levels.append(level)
-        self._edges.append(edges)
-        self._values.append(None)
-        return len(self._levels) - 1
 
     def __len__(self) -> int:
         """How many nodes there are."""
@@ -97,19 +106,48 @@ class Forest:
 
     def literal(self, level: int, bits: Bits) -> Node:
         """The condition that the class of `level` is one of `bits`."""
-        inside = bits & self.full[level]
-        rest = self.full[level] ^ inside
-        return self.node(level, [(some, child) for some, child in ((inside, self.true), (rest, self.false)) if some])
+        yes, no = (bits & self.full[level], self.true), (~bits & self.full[level], self.false)
+        if not no[0]:
+            return self.true
+        if not yes[0]:
+            return self.false
+        return self._node(level, (yes, no) if yes < no else (no, yes))
 
     # ---- operations -------------------------------------------------------------------------------------------------
 
     def any_of(self, nodes: Iterable[Node]) -> Node:
         """Where at least one of some conditions holds."""
-        return self._overlay(tuple(sorted(set(nodes))), self.false, ordered=False)
+        literals: dict[int, Bits] = {}
+        others: set[Node] = set()
+        for node in nodes:
+            edges = self._edges[node]
+            if len(edges) == 2 and edges[0][1] + edges[1][1] == 1:
+                bits = edges[0][0] if edges[0][1] == self.true else edges[1][0]
+                literals[self._levels[node]] = literals.get(self._levels[node], 0) | bits
+            else:
+                others.add(node)
+        others.update(self.literal(level, bits) for level, bits in literals.items())
+        return self._overlay(tuple(sorted(others)), self.false, ordered=False)
 
     def all_of(self, nodes: Iterable[Node]) -> Node:
         """Where all of some conditions hold."""
-        return self._overlay(tuple(sorted(set(nodes))), self.true, ordered=False)
+        operands = sorted(set(nodes), key=self._levels.__getitem__)
+        # Most conjunctions begin with literals of different variables: those are put on top of the rest without a search.
+        literals = 0
+        while literals + 1 < len(operands) and self._is_above(operands[literals], operands[literals + 1]):
+            literals += 1
+        rest = operands[literals:]
+        node = rest[0] if len(rest) == 1 else self._overlay(tuple(sorted(rest)), self.true, ordered=False)
+        for literal in reversed(operands[:literals]):
+            if node != self.false:
+                one, other = ((bits, node if child == self.true else child) for bits, child in self._edges[literal])
+                node = self._node(self._levels[literal], (one, other))
+        return node
+
+    def _is_above(self, node: Node, other: Node) -> bool:
+        """Whether a node is a literal of a variable above all that another asks for."""
+        edges = self._edges[node]
+        return self._levels[node] < self._levels[other] and len(edges) == 2 and edges[0][1] + edges[1][1] == 1
 
     def first_of(self, nodes: Iterable[Node], skip: Node) -> Node:
         """At each place the value of the first of some functions that is not the terminal `skip` there; else `skip`."""
@@ -150,12 +188,17 @@ class Forest:
 
         return self.grow((left, right), expand)
 
-    def grow(self, start: State, expand: Callable[[State], Node | tuple[int, Sequence[tuple[Bits, State]]]]) -> Node:
+    def grow(
+        self,
+        start: State,
+        expand: Callable[[State], Node | tuple[int, Sequence[tuple[Bits, State]]]],
+        known: dict[State, Node] | None = None,
+    ) -> Node:
         """Build a function from states: `expand` gives a state's node, or its level and the state for each class.
 
-        Raises TooComplexError beyond the bound of work.
+        `known` has the nodes of some states already, and gets those that are built. Raises TooComplexError beyond the bound.
         """
-        done: dict[State, Node] = {}
+        done: dict[State, Node] = {} if known is None else known
         plans: dict[State, tuple[int, Sequence[tuple[Bits, State]]]] = {}
         waiting = [start]
         while waiting:
@@ -204,6 +247,7 @@ class Forest:
                 return skip
             if len(state) == 1:
                 return state[0]
+            self.spend(len(state))
             level = min(levels[one] for one in state)
             merged: dict[tuple[Node, ...], Bits] = {}
             for bits, children in self._blocks(state, level, skip):
@@ -211,7 +255,7 @@ class Forest:
                 merged[after] = merged.get(after, 0) | bits
             return level, [(bits, after) for after, bits in merged.items()]
 
-        return self.grow(settled(nodes), expand)
+        return self.grow(settled(nodes), expand, self._overlaid.setdefault((skip, ordered), {}))
 
     def _blocks(self, state: tuple[Node, ...], level: int, skip: Node) -> _Blocks:
         """The classes of a level, cut so that all of a block lead to the same children, in the order of the operands."""

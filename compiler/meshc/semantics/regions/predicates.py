@@ -1,6 +1,6 @@
 """Predicates: principals and conditions, as one port sees them -> sets of requests."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import assert_never
 
 from meshc.errors import InternalError
@@ -100,11 +100,11 @@ class Predicates:
     def _condition(self, condition: Condition) -> Node:
         match condition:
             case AllOf(conditions=parts):
-                return self._forest.all_of(self.condition(part) for part in parts)
+                return self._forest.all_of([self._condition(part) for part in parts])
             case AnyOf(conditions=parts):
-                return self._forest.any_of(self.condition(part) for part in parts)
+                return self._forest.any_of([self._condition(part) for part in parts])
             case Not(condition=inner):
-                return self._forest.negate(self.condition(inner))
+                return self._forest.negate(self._condition(inner))
             case _:
                 return self._atom(condition) if can_hold(self._side, condition) else self._forest.false
 
@@ -202,6 +202,11 @@ class Predicates:
         if self._aspects.token is None:
             raise InternalError("tokens were not collected")
         return self._aspects.token.claims[path]
+
+
+def view_of(side: PortSide) -> Hashable:
+    """What predicates depend on: equal for ports that see every request alike."""
+    return side.is_http, side.is_http and side.mesh.trusted_hops, side.hides_identities, side.port.jwts
 
 
 def _default_claims(side: PortSide) -> Mapping[tuple[str, ...], Claim]:

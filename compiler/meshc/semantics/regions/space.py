@@ -10,7 +10,7 @@ their host, and to externals their server name too. Where a port sees connection
 Everything here raises TooComplexError beyond a bound of work. Then nothing is known, and callers must say so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -20,10 +20,11 @@ from meshc.request import Request
 from meshc.semantics.decide import Evaluator
 from meshc.semantics.regions.aspects import Aspects, build_aspects
 from meshc.semantics.regions.compile import SideCompiler
-from meshc.semantics.regions.diagram import Diagram, Region
+from meshc.semantics.regions.diagram import Cell, Diagram, Region
 from meshc.semantics.regions.forest import MAX_WORK, Forest
 from meshc.semantics.regions.literals import collect_literals
 from meshc.semantics.regions.ports import Cause, Outcome, PortSide, outcome_of
+from meshc.semantics.regions.predicates import Predicates, view_of
 from meshc.semantics.regions.rules import RuleRegion
 from meshc.semantics.regions.witness import is_outcome, request_to
 
@@ -44,14 +45,19 @@ class Space:
         self.aspects = aspects
         self.forest = forest
         self.feasible: Region = Diagram(forest, aspects.feasible(forest))
-        self._compilers = {side: SideCompiler(side, aspects, forest, self.feasible.root) for side in self.sides}
+        predicates: dict[Hashable, Predicates] = {}
+        self._compilers: dict[PortSide, SideCompiler] = {}
+        for side in self.sides:
+            # Sides that see requests alike share what was worked out for their conditions.
+            seen = predicates.setdefault(view_of(side), Predicates(side, aspects, forest))
+            self._compilers[side] = SideCompiler(side, seen, forest, self.feasible.root)
         self._outcomes: dict[PortSide, Diagram[Outcome | None]] = {}
         self._causes: dict[PortSide, Diagram[Cause | None]] = {}
         self._evaluators: dict[PortSide, Evaluator] = {}
 
     @classmethod
     def of(cls, sides: Sequence[PortSide], questions: Sequence[Question] = (), *, work: int = MAX_WORK) -> "Space":
-        """The space for at least one side, cut for some further questions too. `work` bounds the edges looked at.
+        """The space for at least one side, cut for some further questions too. `work` bounds the work, in steps of about a microsecond.
 
         Raises TooComplexError, and ValueError for a pattern that is not RE2 syntax.
         """
@@ -102,6 +108,12 @@ class Space:
                     )
                 )
         return tuple(found)
+
+    def cell(self, cell: Cell) -> Region:
+        """The requests of a product of classes."""
+        forest = self.forest
+        literals = (forest.literal(level, bits) for level, bits in enumerate(cell))
+        return Diagram(forest, forest.all_of((self.feasible.root, *literals)))
 
     # ---- questions --------------------------------------------------------------------------------------------------
 

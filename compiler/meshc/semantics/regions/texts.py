@@ -1,7 +1,7 @@
 """Texts of which a request has one or none: method, path, host, server name, query parameters. And headers, which repeat."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from meshc.ir import (
     Equals,
@@ -20,6 +20,7 @@ from meshc.semantics.languages import Signature, Universe, path_signatures, text
 from meshc.semantics.regions.forest import Forest, Node, bits_of
 from meshc.semantics.regions.variables import YES, Passing, Test, Variable, classes_to_variable, yes_or_no
 from meshc.semantics.show import show_subject
+from meshc.semantics.texts import text_check
 
 _ABSENT: Passing = (0, None)
 
@@ -36,10 +37,13 @@ def path_variable(level: int, patterns: Sequence[PathPattern]) -> Variable:
     return _variable(level, "path", [PathIs(pattern) for pattern in patterns], path_signatures(patterns))
 
 
-def host_variable(level: int, tests: Sequence[TextTest], preferred: str) -> Variable:
-    """All hosts. Raises TooComplexError."""
-    signatures = text_signatures(tests, Universe.HOST)
-    return _variable(level, "host", [HostIs(test) for test in tests], signatures, preferred=preferred)
+def host_variable(level: int, tests: Sequence[TextTest], own: str) -> Variable:
+    """All hosts; of those like the port's own, that one is the example. Raises TooComplexError."""
+    passed = sum(1 << place for place, test in enumerate(tests) if text_check(test)(own))
+    signatures = (
+        replace(one, witness=own) if one.holds == passed else one for one in text_signatures(tests, Universe.HOST)
+    )
+    return _variable(level, "host", [HostIs(test) for test in tests], signatures, preferred=own)
 
 
 def server_name_variable(level: int, tests: Sequence[TextTest], *, may_lack: bool) -> Variable:

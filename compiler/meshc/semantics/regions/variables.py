@@ -36,14 +36,14 @@ class HasClaim:
 
 @dataclass(frozen=True, slots=True)
 class IsText:
-    """This claim is a string."""
+    """The claim is a string."""
 
     path: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class IsList:
-    """This claim is a list that holds strings."""
+    """The claim is a list that holds strings."""
 
     path: tuple[str, ...]
 

@@ -1,13 +1,10 @@
 """Regions say of every request what `decide` says: random meshes with random requests, and every witness."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from meshc import ir
-from meshc.request import Decision, Request
+from meshc.request import Decision
 from meshc.semantics.decide import Evaluator
 from meshc.semantics.regions.ports import Cause, Outcome, PortSide, sides_of
 from meshc.semantics.regions.space import Space
