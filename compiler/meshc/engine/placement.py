@@ -1,7 +1,8 @@
 """Placement: a whole mesh on one machine, with an address for each sidecar, application and external.
 
 The mesh that is run differs from the program's in where things are and in whom it trusts, and in nothing else: endpoints
-become local addresses, key sets those of a throw-away issuer, certificate authorities throw-away ones.
+become local addresses, key sets those of a throw-away issuer, certificate authorities throw-away ones. Health checks are left
+out: a request that comes before the first of them would find no endpoint healthy.
 
 Each version of a workload runs once, as an instance with an endpoint of its own. A version that the program leaves without
 endpoints, beside others that have some, does not run at all: it answers 503, as it would anywhere.
@@ -179,5 +180,5 @@ def _adapt_port(port: ir.PortPolicy, issuer: TokenIssuer) -> ir.PortPolicy:
     return replace(
         port,
         jwts=tuple(replace(jwt, jwks_kind="inline", jwks=issuer.jwks) for jwt in port.jwts),
-        settings=replace(port.settings, tls_ca_file=None),
+        settings=replace(port.settings, tls_ca_file=None, health_check=None),
     )
