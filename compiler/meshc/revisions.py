@@ -302,7 +302,7 @@ def _make_links(git: _Git, entries: Sequence[_Entry], into: Path) -> None:
     made: dict[Path, None] = {}
     for one in usable[:MOST_FILES]:
         target, link = os.fsdecode(targets[one.oid]), into / one.path
-        if target.startswith("/") or "\0" in target or not target or not made.keys().isdisjoint(link.parents):
+        if "\0" in target or not target or not made.keys().isdisjoint(link.parents):
             continue
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.exists() and not link.is_symlink():

@@ -15,7 +15,7 @@ from meshc.request import Decision, Request
 from meshc.semantics.decide import Evaluator
 from meshc.semantics.identities import trust_domain_of
 from meshc.semantics.regions.diagram import Region
-from meshc.semantics.regions.forest import Bits
+from meshc.semantics.regions.forest import Bits, bits_of
 from meshc.semantics.regions.ports import Outcome, PortSide
 from meshc.semantics.regions.space import Space
 from meshc.semantics.regions.variables import HasIdentity, InTrustDomain, Variable
@@ -46,8 +46,11 @@ class Examples:
     def request(self, region: Region) -> Request:
         """A request of a region, from a workload of the mesh if one is among its callers. Raises InternalError for none."""
         space = self._space
-        caller = space.aspects.caller
+        caller, method = space.aspects.caller, space.aspects.method
         preferred = list(self.preferred)
+        if method is not None and not (classes := region.classes(method.level)) >> method.preferred & 1:
+            named = [one for one in bits_of(classes) if any(bits >> one & 1 for bits in method.holds)]
+            preferred[method.level] = next(iter(named), method.preferred)
         if caller is not None:
             classes = region.classes(caller.level)
             known = [one for one in self._workloads if classes >> one & 1]

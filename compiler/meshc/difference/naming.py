@@ -40,6 +40,7 @@ class Naming:
 
     def _parts(self, variable: Variable, wanted: Wanted) -> Iterator[Part]:
         yield Part(ANYONE, variable.full)
+        known = variable.bits(HasIdentity()) if HasIdentity() in variable.tests else variable.full
         for name, principals in sorted(self.groups.items()):
             classes = _meant(variable, principals)
             if classes is not None and classes.bit_count() > 1:
@@ -52,7 +53,7 @@ class Naming:
                     # Where nobody without identity gets a connection, `anyone` means any identity.
                     yield Part(ANYONE if lone & wanted.optional else AUTHENTICATED, classes)
                     yield Part("callers without identity", lone)
-                case InTrustDomain(domain=domain):
+                case InTrustDomain(domain=domain) if known & ~classes & ~wanted.optional:
                     yield Part(f"trust domain {show_text(domain)}", classes)
                 case ExactIdentity() | IdentityPrefix():
                     yield Part(show_principal(test, self.names), classes)

@@ -141,6 +141,7 @@ def test_environments_of_one_side(sides: Path, meshc: Meshc) -> None:
 # ---- revisions ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_revisions(repository: Path, meshc: Meshc) -> None:
     ran = meshc("diff", "git:HEAD~1", "git:HEAD", "--env", "staging")
     assert ran.status == 0, ran.err
@@ -179,6 +180,21 @@ def test_a_revision_without_project_file(repository: Path, meshc: Meshc, tmp_pat
     git(repository, "commit", "-q", "-m", "three")
     assert "nothing changed" in meshc("diff", "git:HEAD", "git:HEAD~1").out
     assert "nothing changed" in meshc("diff", "git:HEAD:policies", "git:HEAD~1").out
+
+
+def test_a_revision_reads_nothing_above_itself(
+    repository: Path, meshc: Meshc, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = tmp_path_factory.mktemp("above")
+    (above / "meshc.yaml").write_text("policies: .\n", encoding="utf-8")
+    (above / "secret.mesh").write_text("namespace secret\n", encoding="utf-8")
+    monkeypatch.setattr("tempfile.tempdir", str(above))
+    git(repository, "rm", "-q", "meshc.yaml")
+    (repository / "policies" / "cart.mesh").write_text(f'import "../../secret.mesh"\n{NEW}', encoding="utf-8")
+    git(repository, "commit", "-q", "-a", "-m", "hostile")
+    ran = meshc("diff", "git:HEAD~1", "git:HEAD:policies")
+    assert ran.status == 1
+    assert "error[import-outside-root]" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -256,6 +272,7 @@ def test_formats(sides: Path, meshc: Meshc, kind: str, start: str) -> None:
     assert ran.out.startswith(start)
 
 
+@pytest.mark.slow
 def test_everything_is_there_on_demand(sides: Path, meshc: Meshc) -> None:
     rules = " ".join(f'allow web to /{number} when header "x-{number}" == "1"' for number in range(14))
     (sides / "new.mesh").write_text(OLD.replace("allow web", f"{rules} allow web"), encoding="utf-8")

@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
@@ -14,7 +15,7 @@ from referencing import Registry, Resource
 from meshc.difference.model import Difference
 from meshc.difference.render import render_html, render_json, render_markdown, render_sarif, render_text
 from meshc.difference.render.as_markdown import LARGEST
-from meshc_harness.differences import HOSTILE, NOTHING, ONE, hostile, with_everything, with_many
+from meshc_harness.differences import HOSTILE, NOTHING, ONE, PORT, SETTING, hostile, with_everything, with_many
 
 SCHEMAS = [json.loads(one.read_text(encoding="utf-8")) for one in files("meshc").joinpath("schemas").iterdir()]
 REGISTRY: Registry[object] = Registry().with_resources((one["$id"], Resource.from_contents(one)) for one in SCHEMAS)
@@ -173,6 +174,7 @@ def test_a_mermaid_label_ends_where_it_should(text: str) -> None:
         ), line
 
 
+@pytest.mark.slow
 def test_a_comment_is_never_too_long() -> None:
     one = with_many(400)
     many = Difference(subjects=one.subjects * 20, compared=20)
@@ -274,3 +276,39 @@ def test_sarif_has_a_result_for_every_finding() -> None:
     } <= names
     assert {"presence-changed", "not-decided"} <= names
     assert len({one["partialFingerprints"]["meaning/v1"] for one in results}) == len(results)
+
+
+# ---- bounds ---------------------------------------------------------------------------------------------------------
+
+
+def many_ports(count: int) -> Difference:
+    """Ports that differ in one setting each, every second in one of its own; the last has opened something."""
+    subjects = [
+        replace(
+            PORT,
+            subject=replace(PORT.subject, service=f"s{number:03}"),
+            regions=PORT.regions if number == count - 1 else (),
+            settings=(replace(SETTING, scope=None, new="5s" if number % 2 else f"{number}ms"),),
+        )
+        for number in range(count)
+    ]
+    return Difference(subjects=tuple(subjects), compared=count)
+
+
+def test_what_changed_alike_is_said_once() -> None:
+    for render in (render_text, render_markdown):
+        shown = render(many_ports(8))
+        assert "bank.s001:80, bank.s003:80, bank.s005:80, bank.s007:80" in shown
+        assert "bank.s003:80" not in shown.replace("bank.s001:80, bank.s003:80", "")
+    assert render_text(many_ports(8)).count("5s") == 1
+    assert render_text(many_ports(8), limit=None).count("5s") == 4
+    assert "bank.s005:80, bank.s007:80 and 2 more" in render_text(many_ports(12))
+
+
+def test_the_gravest_are_shown_where_there_are_too_many() -> None:
+    shown = render_text(many_ports(200))
+    assert "… and 61 more changed subjects (--all shows them)" in shown
+    assert "bank.s199:80  changed http port" in shown
+    assert len(shown) < 10_000
+    assert "100 more changed subjects" not in render_text(many_ports(200), limit=None)
+    assert "more changed subjects; `meshc diff --format json` has them all" in render_markdown(many_ports(200))

@@ -11,7 +11,7 @@ _ROW: Final = 34
 _TOP: Final = 24
 _LEFT: Final = 300
 _GAP: Final = 320
-_LONGEST: Final = 44
+_LONGEST: Final = 36
 WIDTH: Final = 2 * _LEFT + _GAP
 
 

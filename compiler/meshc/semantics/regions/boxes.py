@@ -6,6 +6,7 @@ Assignments that are of no request count as inside wherever that makes a box sim
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Final
 
 from meshc.semantics.languages import TooComplexError
@@ -33,17 +34,18 @@ def cover(region: Region, feasible: Region, preferred: Sequence[int]) -> tuple[B
     allowed = (region | ~feasible).root
     boxes: list[Box] = []
     rest = region
+    counts: dict[Node, int] = {}
     while not rest.is_empty:
         if len(boxes) == MAX_BOXES:
             raise TooComplexError(f"it takes more than {MAX_BOXES} parts to describe")
-        cell = _heaviest_path(rest)
+        cell = _heaviest_path(rest, counts)
         for level in reversed(range(forest.bottom)):
             if cell[level] != forest.full[level]:
                 cell = _replaced(cell, level, _width(forest, allowed, cell, level))
         inside = _as_region(forest, cell)
         example = (rest & inside).any_path(preferred)
         assert example is not None  # the path that the box grew from lies in it
-        boxes.append(Box(cell=cell, size=(region & inside).size, example=example))
+        boxes.append(Box(cell=cell, size=_count_inside(forest, region.root, cell), example=example))
         rest -= inside
     return tuple(sorted(boxes, key=lambda box: -box.size))
 
@@ -52,11 +54,11 @@ def _replaced(cell: Cell, level: int, bits: Bits) -> Cell:
     return (*cell[:level], bits, *cell[level + 1 :])
 
 
-def _heaviest_path(region: Region) -> Cell:
-    """The cell of a path to `true`, with most assignments at each step."""
+def _heaviest_path(region: Region, counts: dict[Node, int]) -> Cell:
+    """The cell of a path to `true`, with most assignments at each step; `counts` are those of the nodes met so far."""
     forest = region.forest
     cell = list(forest.full)
-    counts = weights(forest, region.root, forest.true)
+    weights(forest, region.root, forest.true, counts)
     node = region.root
     while node != forest.true:
         level = forest.level(node)
@@ -89,7 +91,22 @@ def _width(forest: Forest, allowed: Node, cell: Cell, level: int) -> Bits:
     return found[allowed]
 
 
-def _inside(forest: Forest, root: Node, cell: Cell, free: int) -> list[Node]:
+def _count_inside(forest: Forest, root: Node, cell: Cell) -> int:
+    """How many assignments of a set lie in a cell."""
+    sizes = [bits.bit_count() for bits in cell]
+    found: dict[Node, int] = {forest.true: 1, forest.false: 0}  # for each node those of the variables from its level on
+    for node in _inside(forest, root, cell):
+        if node not in found:
+            level = forest.level(node)
+            found[node] = sum(
+                (bits & cell[level]).bit_count() * found[child] * prod(sizes[level + 1 : forest.level(child)])
+                for bits, child in forest.edges(node)
+                if bits & cell[level]
+            )
+    return found[root] * prod(sizes[: forest.level(root)])
+
+
+def _inside(forest: Forest, root: Node, cell: Cell, free: int | None = None) -> list[Node]:
     """The nodes that a cell leads to, the lowest first; the class of `free` may be any."""
     seen = {root}
     waiting = [root]

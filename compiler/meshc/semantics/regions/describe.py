@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from meshc.errors import InternalError
 from meshc.semantics.regions.diagram import Cell, lowest
 from meshc.semantics.regions.forest import Bits
 from meshc.semantics.regions.variables import Test, Variable
+
+_MUCH: Final = 2
+"""How many tests may be named before it is worth looking for a shorter way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ def terms_of(variable: Variable, wanted: Bits) -> tuple[Term, ...]:
     outside, unnamed = _union(told, variable.full & ~wanted)
     if not unnamed:
         found.append((Term(failed=outside),))
-    found.append(_each_around(told, variable.full, wanted))
+    if not found or min(map(_price, found)) > _MUCH:
+        found.append(_each_around(told, variable.full, wanted))
     return min(found, key=_price)
 
 
@@ -82,21 +87,25 @@ def _union(told: Iterable[tuple[Test, Bits]], wanted: Bits) -> tuple[tuple[Test,
 
 def _around(told: Sequence[tuple[Test, Bits]], full: Bits, wanted: Bits, number: int) -> tuple[Term, Bits]:
     """A term that holds for one class, and for wanted ones alone; and all classes that it holds for."""
-    sides = [(test, bits if bits >> number & 1 else full & ~bits, bool(bits >> number & 1)) for test, bits in told]
-    passed: list[Test] = []
-    failed: list[Test] = []
-    held = full
-    while held & ~wanted:
-        test, bits, passes = max(sides, key=lambda side: _gain(held & ~side[1], wanted))
-        if held & ~wanted & ~bits == 0:
-            raise InternalError("two classes pass the same tests")
-        (passed if passes else failed).append(test)
-        held &= bits
-    return Term(passed=tuple(passed), failed=tuple(failed)), held
+    passed, held = _narrowed(((test, bits) for test, bits in told if bits >> number & 1), full, wanted)
+    failed, held = _narrowed(
+        ((test, full & ~bits) for test, bits in told if bits & held & ~wanted and not bits >> number & 1), held, wanted
+    )
+    if held & ~wanted:
+        raise InternalError("two classes pass the same tests")
+    return Term(passed=passed, failed=failed), held
 
 
-def _gain(cut: Bits, wanted: Bits) -> tuple[bool, int]:
-    """How good it is to lose some classes: unwanted ones must be among them, and the rest is a loss."""
-    lost = (cut & wanted).bit_count()
-    unwanted = (cut & ~wanted).bit_count()
-    return unwanted > 0, unwanted - lost
+def _narrowed(sides: Iterable[tuple[Test, Bits]], held: Bits, wanted: Bits) -> tuple[tuple[Test, ...], Bits]:
+    """Tests chosen for the unwanted classes that they take away, as long as there are such; and what is left."""
+    chosen: list[Test] = []
+    for test, bits in sorted(sides, key=lambda side: _loss(held & ~side[1], wanted)):
+        if held & ~wanted & ~bits:
+            chosen.append(test)
+            held &= bits
+    return tuple(chosen), held
+
+
+def _loss(cut: Bits, wanted: Bits) -> int:
+    """How bad it is to lose some classes; the unwanted ones among them are a gain."""
+    return (cut & wanted).bit_count() - (cut & ~wanted).bit_count()

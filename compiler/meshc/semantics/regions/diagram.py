@@ -4,7 +4,7 @@ An assignment gives each variable a class, `assignment[level]`. A `Region` is a 
 Two diagrams of one forest are equal exactly if they are the same function.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
@@ -82,14 +82,7 @@ class Diagram(Generic[T]):
         return Diagram(self.forest, self.forest.any_of((self.root, other.root)))
 
     def __sub__(self: "Region", other: "Region") -> "Region":
-        forest = self.forest
-        node = forest.combine(
-            self.root,
-            other.root,
-            lambda one, another: forest.terminal(one == forest.true and another == forest.false),
-            same=forest.false,
-        )
-        return Diagram(forest, node)
+        return self & ~other
 
     def __invert__(self: "Region") -> "Region":
         """The other assignments, those of no possible request included."""
@@ -158,9 +151,11 @@ def lowest(bits: Bits) -> int:
     return (bits & -bits).bit_length() - 1
 
 
-def below(forest: Forest, root: Node, level: int | None = None) -> list[Node]:
-    """The nodes that are reached from a root, itself included, as far as the first at or below `level`."""
+def below(forest: Forest, root: Node, level: int | None = None, known: Container[Node] = ()) -> list[Node]:
+    """The nodes that are reached from a root, itself included, as far as the first at or below `level`, or the known ones."""
     stop = forest.bottom if level is None else level
+    if root in known:
+        return []
     found = {root: None}
     waiting = [root]
     while waiting:
@@ -168,7 +163,7 @@ def below(forest: Forest, root: Node, level: int | None = None) -> list[Node]:
         if forest.level(node) >= stop:
             continue
         for _, child in forest.edges(node):
-            if child not in found:
+            if child not in found and child not in known:
                 found[child] = None
                 waiting.append(child)
     return list(found)
@@ -196,14 +191,17 @@ def paths(forest: Forest, root: Node) -> Iterator[tuple[Cell, Node]]:
             waiting.append((child, (*cell[:level], bits, *cell[level + 1 :])))
 
 
-def weights(forest: Forest, root: Node, terminal: Node) -> Mapping[Node, int]:
-    """How many assignments of the variables from its level on lead each node to a terminal."""
+def weights(forest: Forest, root: Node, terminal: Node, known: dict[Node, int] | None = None) -> Mapping[Node, int]:
+    """How many assignments of the variables from its level on lead each node below a root to a terminal.
+
+    `known` has what was found for other roots, and gets what is found now.
+    """
     products = [1]
     for full in reversed(forest.full):
         products.append(products[-1] * full.bit_length())
     products.reverse()  # products[level]: assignments of the variables from `level` on
-    found: dict[Node, int] = {}
-    for node in sorted(below(forest, root), key=forest.level, reverse=True):
+    found: dict[Node, int] = {} if known is None else known
+    for node in sorted(below(forest, root, known=found), key=forest.level, reverse=True):
         level = forest.level(node)
         if level == forest.bottom:
             found[node] = int(node == terminal)
