@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from meshc import ir
 from meshc.request import Claim, Request
@@ -45,7 +46,7 @@ def locate(space: Space, side: PortSide, request: Request) -> tuple[int, ...] | 
 
     Raises AssertionError where a variable has no class for it.
     """
-    evaluator = Evaluator(side.mesh)
+    evaluator = _evaluator(side)
     port = evaluator.port(side.key)
     assert port is not None
     facts = evaluator.observe(port, request)
@@ -70,6 +71,11 @@ def locate(space: Space, side: PortSide, request: Request) -> tuple[int, ...] | 
         for claim in aspects.token.claims.values():
             classes.update(claim_classes(claim, Facts(identity=None, peer=None, client=None, claims=request.claims)))
     return tuple(classes[level] for level in range(len(aspects.ordered)))
+
+
+@lru_cache(maxsize=64)
+def _evaluator(side: PortSide) -> Evaluator:
+    return Evaluator(side.mesh)
 
 
 def class_of(variable: Variable, facts: Facts) -> int:

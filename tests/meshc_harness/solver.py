@@ -13,6 +13,7 @@ import z3
 from meshc import ir
 from meshc.semantics.regions import PortSide
 
+TRUE = z3.And()
 LETTERS = z3.Union(z3.Range("a", "z"), z3.Range("0", "9"))
 ANY = z3.Star(LETTERS)
 SEGMENT = z3.Plus(LETTERS)

@@ -31,7 +31,7 @@ from meshc.ir import (
 )
 from meshc.semantics.normalize import normalize_headers
 from meshc.semantics.paths import RefusedError, split_target
-from meshc.semantics.regions.ports import PortSide
+from meshc.semantics.regions.ports import PortSide, View
 from meshc.semantics.regions.variables import CallerTest, HasIdentity, InTrustDomain
 
 
@@ -58,17 +58,18 @@ class Literals:
 
     def add_side(self, side: PortSide) -> None:
         """What the connections, tokens and rules of a port look at."""
-        if not side.hides_identities and not side.is_external:
+        view = side.view
+        if not view.hides_identities and not side.is_external:
             self.callers[HasIdentity()] = None
             self.callers.update((InTrustDomain(domain), None) for domain in side.mesh.trust_domains)
-        for provider in side.port.jwts if side.is_http else ():
+        for provider in view.providers:
             self.issuers[provider.issuer] = None
             self.audiences.update(dict.fromkeys(provider.audiences))
         for _, stage in side.stages:
             for rule in stage.rules:
-                if not side.hides_identities:
+                if not view.hides_identities:
                     self.add_principals(rule.principals)
-                self.add_condition(side, rule.condition)
+                self.add_condition(view, rule.condition)
 
     def add_principals(self, principals: Principals) -> None:
         """What a list of principals looks at."""
@@ -83,19 +84,19 @@ class Literals:
                 case _:
                     assert_never(one)
 
-    def add_condition(self, side: PortSide, condition: Condition) -> None:
-        """What a condition looks at, as a port sees requests."""
+    def add_condition(self, view: View, condition: Condition) -> None:
+        """What a condition looks at, as a port with this view sees requests."""
         match condition:
             case AllOf(conditions=parts) | AnyOf(conditions=parts):
                 for part in parts:
-                    self.add_condition(side, part)
+                    self.add_condition(view, part)
             case Not(condition=inner):
-                self.add_condition(side, inner)
+                self.add_condition(view, inner)
             case _:
-                if can_hold(side, condition):
-                    self._add_atom(side, condition)
+                if can_hold(view, condition):
+                    self._add_atom(view, condition)
 
-    def _add_atom(self, side: PortSide, atom: Atom) -> None:
+    def _add_atom(self, view: View, atom: Atom) -> None:
         match atom:
             case MethodIs(methods=methods):
                 self.methods.update(dict.fromkeys(methods))
@@ -112,7 +113,7 @@ class Literals:
             case SniIs(test=test):
                 self.server_names[test] = None
             case AddressIn(address=address, blocks=blocks):
-                hops = hops_of(side, address)
+                hops = hops_of(view, address)
                 found = self.peers if hops == 0 else self.clients.setdefault(hops, {})
                 found.update(dict.fromkeys(blocks))
             case _:
@@ -127,24 +128,24 @@ def collect_literals(sides: Iterable[PortSide]) -> Literals:
     return literals
 
 
-def hops_of(side: PortSide, address: AddressOf) -> int:
+def hops_of(view: View, address: AddressOf) -> int:
     """How many trusted hops away an address is looked for; 0 for the peer's own, and so on connections."""
-    return side.mesh.trusted_hops if address is AddressOf.CLIENT and side.is_http else 0
+    return view.trusted_hops if address is AddressOf.CLIENT else 0
 
 
-def can_hold(side: PortSide, atom: Atom) -> bool:
+def can_hold(view: View, atom: Atom) -> bool:
     """Whether a test can hold of any request to a port; False where what it looks at is not there, or never arrives."""
     match atom:
+        case PathIs() | MethodIs() | HostIs():
+            return view.is_http
+        case HeaderIs(name=name):
+            return view.is_http and header_arrives(name)
+        case QueryIs(name=name):
+            return view.is_http and query_arrives(name)
+        case ClaimIs(path=path):
+            return bool(view.providers) and bool(path)
         case SniIs() | AddressIn():
             return True
-        case ClaimIs(path=path):
-            return side.is_http and bool(side.port.jwts) and bool(path)
-        case HeaderIs(name=name):
-            return side.is_http and header_arrives(name)
-        case QueryIs(name=name):
-            return side.is_http and query_arrives(name)
-        case MethodIs() | PathIs() | HostIs():
-            return side.is_http
         case _:
             assert_never(atom)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from meshc.ir import Effect, External, Mesh, MtlsMode, PortPolicy, Protocol, Stage, Workload
+from meshc.ir import Effect, External, Jwt, Mesh, MtlsMode, PortPolicy, Protocol, Stage, Workload
 from meshc.semantics.decide import PortKey, default_host, external_host
 
 
@@ -33,6 +33,17 @@ class PortSide:
         return not self.is_external and (self.port.protocol is Protocol.TLS or self.port.mtls is MtlsMode.OFF)
 
     @property
+    def view(self) -> "View":
+        """How rules see requests here."""
+        is_http = self.is_http
+        return View(
+            is_http=is_http,
+            hides_identities=self.hides_identities,
+            trusted_hops=self.mesh.trusted_hops if is_http else 0,
+            providers=self.port.jwts if is_http else (),
+        )
+
+    @property
     def default_host(self) -> str:
         """The host that a request names if its sender says nothing else."""
         match self.owner:
@@ -45,6 +56,19 @@ class PortSide:
     def stages(self) -> tuple[tuple[int, Stage], ...]:
         """The stages that decide, with their places among all stages of the port; shadow stages have no say."""
         return tuple((place, stage) for place, stage in enumerate(self.port.access) if not stage.shadow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How a port sees requests: all that the meaning of principals and conditions depends on.
+
+    `trusted_hops` is 0 and `providers` is empty where only connections are seen.
+    """
+
+    is_http: bool
+    hides_identities: bool
+    trusted_hops: int
+    providers: tuple[Jwt, ...]
 
 
 def sides_of(mesh: Mesh) -> dict[PortKey, PortSide]:

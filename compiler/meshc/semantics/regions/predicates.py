@@ -1,6 +1,6 @@
-"""Predicates: principals and conditions, as one port sees them -> sets of requests."""
+"""Predicates: principals and conditions, as a port sees them -> sets of requests."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from meshc.errors import InternalError
@@ -32,21 +32,25 @@ from meshc.semantics.regions.aspects import Aspects
 from meshc.semantics.regions.claims import AUDIENCE, ISSUER, ClaimVariables
 from meshc.semantics.regions.forest import Bits, Forest, Node
 from meshc.semantics.regions.literals import can_hold, hops_of
-from meshc.semantics.regions.ports import PortSide
+from meshc.semantics.regions.ports import View
 from meshc.semantics.regions.variables import YES, ClaimTest, HasIdentity, NamesAudience, Test, Variable
 from meshc.semantics.texts import claim_check
 from meshc.semantics.tokens import TokenRefused, accept_token
 
 
 class Predicates:
-    """What one port's rules and providers look at, over the variables of a space. Each condition is compiled once."""
+    """What the rules and providers of ports with one view look at, over the variables of a space.
 
-    def __init__(self, side: PortSide, aspects: Aspects, forest: Forest) -> None:
-        self._side = side
+    Each list of principals and each condition is compiled once.
+    """
+
+    def __init__(self, view: View, aspects: Aspects, forest: Forest) -> None:
+        self._view = view
         self._aspects = aspects
         self._forest = forest
+        self._principals: dict[Principals, Node] = {}
         self._conditions: dict[Condition, Node] = {}
-        self._defaults = _default_claims(side)
+        self._defaults = _default_claims(view)
 
     # ---- who --------------------------------------------------------------------------------------------------------
 
@@ -60,8 +64,11 @@ class Predicates:
 
     def meant(self, principals: Principals) -> Node:
         """The requests of callers whom the port's rules take as meant."""
-        if not self._side.hides_identities:
-            return self.callers(principals)
+        if not self._view.hides_identities:
+            node = self._principals.get(principals)
+            if node is None:
+                node = self._principals[principals] = self.callers(principals)
+            return node
         included = any(isinstance(one, AnyPeer) for one in principals.include)
         excluded = any(isinstance(one, AnyPeer) for one in principals.exclude)
         return self._forest.true if included and not excluded else self._forest.false
@@ -106,7 +113,7 @@ class Predicates:
             case Not(condition=inner):
                 return self._forest.negate(self._condition(inner))
             case _:
-                return self._atom(condition) if can_hold(self._side, condition) else self._forest.false
+                return self._atom(condition) if can_hold(self._view, condition) else self._forest.false
 
     def _atom(self, atom: Atom) -> Node:
         aspects = self._aspects
@@ -131,7 +138,7 @@ class Predicates:
                 assert_never(atom)
 
     def _address(self, atom: AddressIn) -> Node:
-        hops = hops_of(self._side, atom.address)
+        hops = hops_of(self._view, atom.address)
         if hops:
             return self._literal(self._aspects.clients[hops], (AddressIn(atom.address, (one,)) for one in atom.blocks))
         return self._literal(self._aspects.peer, (AddressIn(AddressOf.PEER, (one,)) for one in atom.blocks))
@@ -159,8 +166,8 @@ class Predicates:
 
     def accepted(self) -> Node:
         """The requests that pass as far as tokens go: with one that some provider vouches for, or without where none is needed."""
-        providers, token = self._side.port.jwts, self._aspects.token
-        if not self._side.is_http or not providers:
+        providers, token = self._view.providers, self._aspects.token
+        if not providers:
             return self._forest.true
         if token is None:
             raise InternalError("tokens were not collected")
@@ -204,14 +211,9 @@ class Predicates:
         return self._aspects.token.claims[path]
 
 
-def view_of(side: PortSide) -> Hashable:
-    """What predicates depend on: equal for ports that see every request alike."""
-    return side.is_http, side.is_http and side.mesh.trusted_hops, side.hides_identities, side.port.jwts
-
-
-def _default_claims(side: PortSide) -> Mapping[tuple[str, ...], Claim]:
+def _default_claims(view: View) -> Mapping[tuple[str, ...], Claim]:
     """What a port's providers fill in where a token lacks it."""
-    claims = accept_token(side.port.jwts, {})
+    claims = accept_token(view.providers, {})
     if isinstance(claims, TokenRefused):
         raise InternalError(f"a token of a port's own provider is refused: {claims.reason}")
     return {(name,): value for name, value in claims.items()}

@@ -10,7 +10,7 @@ their host, and to externals their server name too. Where a port sees connection
 Everything here raises TooComplexError beyond a bound of work. Then nothing is known, and callers must say so.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -23,8 +23,8 @@ from meshc.semantics.regions.compile import SideCompiler
 from meshc.semantics.regions.diagram import Cell, Diagram, Region
 from meshc.semantics.regions.forest import MAX_WORK, Forest
 from meshc.semantics.regions.literals import collect_literals
-from meshc.semantics.regions.ports import Cause, Outcome, PortSide, outcome_of
-from meshc.semantics.regions.predicates import Predicates, view_of
+from meshc.semantics.regions.ports import Cause, Outcome, PortSide, View, outcome_of
+from meshc.semantics.regions.predicates import Predicates
 from meshc.semantics.regions.rules import RuleRegion
 from meshc.semantics.regions.witness import is_outcome, request_to
 
@@ -45,11 +45,11 @@ class Space:
         self.aspects = aspects
         self.forest = forest
         self.feasible: Region = Diagram(forest, aspects.feasible(forest))
-        predicates: dict[Hashable, Predicates] = {}
+        predicates: dict[View, Predicates] = {}
         self._compilers: dict[PortSide, SideCompiler] = {}
         for side in self.sides:
             # Sides that see requests alike share what was worked out for their conditions.
-            seen = predicates.setdefault(view_of(side), Predicates(side, aspects, forest))
+            seen = predicates.setdefault(side.view, Predicates(side.view, aspects, forest))
             self._compilers[side] = SideCompiler(side, seen, forest, self.feasible.root)
         self._outcomes: dict[PortSide, Diagram[Outcome | None]] = {}
         self._causes: dict[PortSide, Diagram[Cause | None]] = {}
@@ -65,7 +65,7 @@ class Space:
         for question in questions:
             literals.add_principals(question.principals)
             for side in sides:
-                literals.add_condition(side, question.condition)
+                literals.add_condition(side.view, question.condition)
         aspects = build_aspects(sides, literals)
         forest = Forest([variable.size for variable in aspects.ordered], work=work)
         return cls(sides, aspects, forest)
@@ -149,9 +149,7 @@ class Space:
 
     def request(self, assignment: Sequence[int]) -> Request:
         """A request of just these classes, checked as witnesses are."""
-        first = self.sides[0]
-        is_http = any(side.is_http for side in self.sides)
-        request = request_to(first, self.aspects, assignment, is_http=is_http)
+        request = request_to(self.sides, self.aspects, assignment)
         for side in self.sides:
             namespace, service, port = side.key
             decision = self._evaluator(side).decide(replace(request, namespace=namespace, service=service, port=port))

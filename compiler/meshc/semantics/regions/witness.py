@@ -15,11 +15,12 @@ _SOME_CLIENT: Final = "192.0.2.1"
 """A hop in `x-forwarded-for` that nobody asks for. Source: RFC 5737."""
 
 
-def request_to(side: PortSide, aspects: Aspects, assignment: Sequence[int], *, is_http: bool) -> Request:
-    """A request to a port with these classes. What no variable is about is as plain as can be.
+def request_to(sides: Sequence[PortSide], aspects: Aspects, assignment: Sequence[int]) -> Request:
+    """A request to the first of some ports with these classes. What no variable is about is as plain as can be.
 
-    `is_http` asks for a method and a path, even where this very port sees connections alone.
+    It has a method and a path if any of the ports sees requests.
     """
+    side = sides[0]
     namespace, service, port = side.key
     name = _value(aspects.server_name, assignment)
     request = Request(
@@ -30,19 +31,20 @@ def request_to(side: PortSide, aspects: Aspects, assignment: Sequence[int], *, i
         source_ip=_value(aspects.peer, assignment) or DEFAULT_SOURCE_IP,
         sni=name if name is None or side.is_http else as_sent(name, Universe.SERVER_NAME),
     )
-    return _with_http(request, side, aspects, assignment) if is_http else request
+    return _with_http(request, sides, aspects, assignment) if any(one.is_http for one in sides) else request
 
 
-def _with_http(request: Request, side: PortSide, aspects: Aspects, assignment: Sequence[int]) -> Request:
+def _with_http(request: Request, sides: Sequence[PortSide], aspects: Aspects, assignment: Sequence[int]) -> Request:
     host = _value(aspects.host, assignment)
+    is_own = all(host == side.default_host for side in sides)
     queries = ((name, _value(variable, assignment)) for name, variable in aspects.queries.items())
-    usual = "POST" if side.port.protocol is Protocol.GRPC else "GET"
+    usual = "POST" if sides[0].port.protocol is Protocol.GRPC else "GET"
     return replace(
         request,
         method=_value(aspects.method, assignment) or usual,
         path=as_sent(_value(aspects.path, assignment) or "/", Universe.PATH),
         headers=tuple(_headers(aspects, assignment)),
-        host=None if host in {None, side.default_host} else as_sent(host or "", Universe.HOST),
+        host=None if host is None or is_own else as_sent(host, Universe.HOST),
         query=tuple((name, text) for name, text in queries if text is not None),
         claims=None if aspects.token is None else aspects.token.value(assignment),
     )

@@ -9,10 +9,14 @@ from meshc.semantics.decide import Evaluator
 from meshc.semantics.regions.ports import Cause, Outcome, PortSide, sides_of
 from meshc.semantics.regions.space import Space
 from meshc_harness.cells import direct, locate
+from meshc_harness.compare import analyze_text
+from meshc_harness.programs import programs
+from meshc_harness.requests import requests_to
 from meshc_strategies import meshes, near_misses, requests
 
 checks = settings(
     max_examples=60,
+    derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # whole meshes take minutes to shrink
@@ -71,3 +75,21 @@ def test_witnesses_are_decided_as_the_regions_say(one, other):
             outcomes = space.outcomes(side)
             for outcome in outcomes.values() - {None}:
                 assert space.witness(outcomes.where(lambda found, wanted=outcome: found is wanted)) is not None
+
+
+@pytest.mark.slow
+@checks
+@given(programs(), st.data())
+def test_programs_do_what_they_are_decided_to_do(program, data):
+    """The same for what can be written: programs as text, and requests that nearly fit them."""
+    mesh = analyze_text(program.text).mesh
+    assert mesh is not None
+    evaluator = Evaluator(direct(mesh))
+    sides = sides_of(mesh)
+    for port in program.ports:
+        one = sides[port.namespace, port.service, port.number]
+        space = Space.of([one])
+        for request in data.draw(st.lists(requests_to(port), min_size=5, max_size=20)):
+            assignment = locate(space, one, request)
+            if assignment is not None:
+                assert space.outcomes(one).at(assignment) is said(evaluator.decide(request), one), request

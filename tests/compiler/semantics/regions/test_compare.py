@@ -30,6 +30,7 @@ from meshc_strategies.shop import (
 
 few = settings(
     max_examples=50,
+    derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

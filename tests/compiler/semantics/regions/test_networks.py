@@ -47,3 +47,9 @@ def test_families_are_apart():
     variable = address_variable(0, AddressOf.CLIENT, [ip_network("0.0.0.0/0")])
     assert [ip_address(one).version for one in variable.values] == [4, 6]
     assert variable.bits(AddressIn(AddressOf.CLIENT, (ip_network("0.0.0.0/0"),))) == 0b01
+
+
+def test_what_lies_between_two_blocks_has_an_example():
+    blocks = [ip_network(text) for text in ("10.0.0.0/8", "10.0.0.0/9", "10.192.0.0/10")]
+    variable = address_variable(0, AddressOf.PEER, blocks)
+    assert set(variable.values) == {"127.0.0.1", "10.0.0.1", "10.128.0.1", "10.192.0.1"}

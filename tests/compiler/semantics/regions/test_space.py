@@ -168,12 +168,31 @@ def test_what_a_provider_fills_in():
     assert example(side(absent, jwts=(IDP,))).claims is None, "no token, for every token has an audience here"
 
 
+def test_one_provider_that_needs_a_token_is_enough():
+    needed = side(jwts=(IDP, replace(IDP, name="b", issuer="https://b.example", required=True)))
+    assert example(needed, Outcome.UNAUTHENTICATED).claims is None
+    assert example(needed).claims is not None
+    assert example(side(jwts=(IDP,))).claims is None
+
+
 def test_host_and_server_name():
     found = example(side(ir.HostIs(ir.Equals("other.example"))))
     assert found.host == "other.example"
     assert example(side(ir.HostIs(ir.EndsWith(".bank")))).host is None, "its own name will do"
     sni = ir.SniIs(ir.Equals("db.example."))
     assert example(side(sni, protocol=ir.Protocol.TLS)).sni == "db.example.."
+
+
+def test_hosts_of_an_external_that_are_others():
+    """Left out, a host would be another one on each side."""
+    access = (stage(ir.Effect.ALLOW, rule(1, ANYONE, ir.HostIs(ir.EndsWith(".example")))),)
+    sides = []
+    for host in ("a.example", "b.example", "*.c.example"):
+        owner = replace(SHOP.externals[0], hosts=(host,), ports=(port(443, ir.Protocol.HTTPS, access=access),))
+        sides.append(PortSide(mesh=replace(SHOP, externals=(owner,)), owner=owner, port=owner.ports[0]))
+    space = Space.of(sides)
+    assert space.witness(space.allowed(sides[0]) & space.allowed(sides[1])).host == "a.example"
+    assert example(sides[0]).host is None
 
 
 def test_callers_of_an_external_are_workloads():
