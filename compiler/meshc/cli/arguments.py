@@ -23,6 +23,8 @@ class Arguments:
     engine: str = "model"
     name: str | None = None
     fail_on: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
     all: bool = False
     check: bool = False
     diff: bool = False
@@ -47,14 +49,27 @@ class _Parser(argparse.ArgumentParser):
 def read_arguments(arguments: Sequence[str] | None) -> Arguments:
     """Read a command line. Ends the process for `--help`, `--version` and mistakes, as argparse does."""
     found = vars(build_parser().parse_args(arguments))
-    listed = found.pop("target", None)
-    targets = tuple(name.strip() for name in listed.split(",") if name.strip()) if listed else ()
+    targets, services, namespaces, gates = (
+        _listed(found.pop(name, None)) for name in ("target", "service", "namespace", "fail_on")
+    )
     path = found.pop("path", None)
     sides = (found.pop("old", None), found.pop("new", None))
     paths = tuple(found.pop("paths", None) or (one for one in (path, *sides) if one is not None))
     words = tuple(found.pop("words", ()))
-    gates = tuple(name.strip() for name in (found.pop("fail_on", None) or "").split(",") if name.strip())
-    return Arguments(paths=paths, words=words, targets=targets, fail_on=gates, **found)
+    return Arguments(
+        paths=paths,
+        words=words,
+        targets=targets,
+        services=services,
+        namespaces=namespaces,
+        fail_on=gates,
+        **found,
+    )
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    """The names of a list with commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -70,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"meshc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    for add in (_check, _compile, _fmt, _test, _decide, _explain, _diff, _init, _targets, _docs, _completion):
+    for add in (_check, _compile, _fmt, _test, _decide, _explain, _diff, _graph, _init, _targets, _docs, _completion):
         add(commands, common)
     return parser
 
@@ -208,6 +223,30 @@ def _diff(commands: "_Commands", common: _Parser) -> None:
         help="exit with 1 if any was found: opened, closed, changed, routing, settings, weakened-mtls",
     )
     parser.add_argument("--all", action="store_true", help="print every region, not the largest alone")
+
+
+def _graph(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "graph",
+        "draw who may call whom, and on what condition",
+        "meshc graph --format html --namespace shop > shop.html",
+    )
+    _program(parser)
+    _environment(parser, "draw this environment")
+    parser.add_argument(
+        "--format",
+        choices=("mermaid", "dot", "svg", "html", "json"),
+        default="mermaid",
+        help="how to draw it (default: mermaid)",
+    )
+    parser.add_argument(
+        "--service",
+        metavar="NAME,…",
+        help="only what these services and externals may call, and who may call them",
+    )
+    parser.add_argument("--namespace", metavar="NAME,…", help="the same for everything in these namespaces")
 
 
 def _init(commands: "_Commands", common: _Parser) -> None:

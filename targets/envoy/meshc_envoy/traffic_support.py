@@ -5,7 +5,7 @@ from typing import Final
 
 from meshc.features import Feature
 from meshc.target import Support
-from meshc_envoy.support_rows import approximate, exact, impossible, stricter
+from meshc.support_rows import approximate, exact, impossible, stricter
 
 _OWN_ANSWER: Final = (
     "a caller that may reach nothing behind the port is answered 404, since its sidecar does not hold it"
