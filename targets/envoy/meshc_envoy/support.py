@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from meshc.features import Feature
+from meshc.support_rows import exact, impossible, stricter
 from meshc.target import Support
 from meshc_envoy.rate_limits import LONGEST_VALUE, MAX_SOURCES, MAX_VALUES
-from meshc.support_rows import exact, impossible, stricter
 from meshc_envoy.traffic_support import TRAFFIC
 
 _EGRESS: Final = "enforced by the callers' sidecars, so it does not bind a compromised workload"

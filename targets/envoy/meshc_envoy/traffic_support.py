@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from meshc.features import Feature
-from meshc.target import Support
 from meshc.support_rows import approximate, exact, impossible, stricter
+from meshc.target import Support
 
 _OWN_ANSWER: Final = (
     "a caller that may reach nothing behind the port is answered 404, since its sidecar does not hold it"
