@@ -5,6 +5,7 @@ their place in the file. Import this module only where a project is read: pydant
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -12,7 +13,15 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from meshc.diagnostics import Diagnostic, diagnose
-from meshc.project_config import Certificates, Config, EnvoyConfig, Unsupported
+from meshc.project_config import (
+    Certificates,
+    Config,
+    Dataplane,
+    EnvoyConfig,
+    IstioConfig,
+    LinkerdConfig,
+    Unsupported,
+)
 from meshc.source import SourceFile, Span
 from meshc.suggest import closest
 from meshc.yaml_places import Mapping as YamlMapping
@@ -28,6 +37,7 @@ _SEGMENT: Final = rf"(?:\.|\.\.[^/{_CONTROL}]+|\.[^./{_CONTROL}][^/{_CONTROL}]*|
 _INSIDE: Final = rf"^(?:{_SEGMENT}/)*{_SEGMENT}/?$"
 _ANYWHERE: Final = rf"^[^{_CONTROL}]+$"
 _ABSOLUTE: Final = rf"^/[^{_CONTROL}]*$"
+_LABEL: Final = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 _NAME: Final = "^(?:[0-9][0-9-]*)?[a-z](?:[a-z0-9-]*[a-z0-9])?$"
 
 
@@ -38,6 +48,15 @@ def _unique(names: list[str]) -> list[str]:
     return names
 
 
+def _block(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise PydanticCustomError("block", "no block of addresses") from error
+    return text
+
+
+_Blocks = Annotated[list[Annotated[str, AfterValidator(_block)]], AfterValidator(_unique), Field(min_length=1)]
 _Name = Annotated[str, Field(pattern=_NAME)]
 _Names = Annotated[list[_Name], AfterValidator(_unique), Field(json_schema_extra={"uniqueItems": True})]
 
@@ -64,6 +83,35 @@ class EnvoySection(_Section):
     )
 
 
+class IstioSection(_Section):
+    """What the Istio target is told."""
+
+    dataplane: Dataplane = Field(
+        "sidecar",
+        description="What enforces: a sidecar beside each workload, or ztunnel and waypoints.",
+        examples=["sidecar"],
+    )
+    root_namespace: str = Field(
+        "istio-system",
+        pattern=_LABEL,
+        description="Where Istio takes mesh-wide resources from.",
+        examples=["istio-system"],
+    )
+
+
+class LinkerdSection(_Section):
+    """What the Linkerd target is told."""
+
+    namespace: str = Field(
+        "linkerd", pattern=_LABEL, description="The control plane's namespace.", examples=["linkerd"]
+    )
+    probe_networks: _Blocks = Field(
+        default=["0.0.0.0/0", "::/0"],
+        description="The blocks of addresses that the kubelets' health checks come from.",
+        examples=[["10.0.0.0/16"]],
+    )
+
+
 class ConfigFile(_Section):
     """What a meshc.yaml may say."""
 
@@ -87,6 +135,23 @@ class ConfigFile(_Section):
         description="What the Envoy target is told.",
         examples=[{"certificates": "files"}],
     )
+    istio: IstioSection = Field(
+        default=IstioSection.model_construct(),
+        description="What the Istio target is told.",
+        examples=[{"dataplane": "sidecar"}],
+    )
+    linkerd: LinkerdSection = Field(
+        default=LinkerdSection.model_construct(),
+        description="What the Linkerd target is told.",
+        examples=[{"namespace": "linkerd"}],
+    )
+
+
+_SECTIONS: Final[Mapping[str, type[_Section]]] = {
+    "envoy": EnvoySection,
+    "istio": IstioSection,
+    "linkerd": LinkerdSection,
+}
 
 
 def config_schema() -> JsonSchemaValue:
@@ -111,6 +176,9 @@ def read_config(source: SourceFile) -> tuple[Config, tuple[Diagnostic, ...]]:
 
 def _convert(checked: ConfigFile, places: Mapping[str, Span]) -> Config:
     envoy = EnvoyConfig(certificates=checked.envoy.certificates, tls_directory=checked.envoy.tls_directory)
+    istio = IstioConfig(dataplane=checked.istio.dataplane, root_namespace=checked.istio.root_namespace)
+    blocks = tuple(checked.linkerd.probe_networks)
+    linkerd = LinkerdConfig(namespace=checked.linkerd.namespace, probe_networks=blocks)
     return Config(
         policies=checked.policies,
         targets=tuple(checked.targets),
@@ -118,6 +186,8 @@ def _convert(checked: ConfigFile, places: Mapping[str, Span]) -> Config:
         environments=tuple(checked.environments),
         unsupported=checked.unsupported,
         envoy=envoy,
+        istio=istio,
+        linkerd=linkerd,
         places=places,
     )
 
@@ -190,7 +260,7 @@ def _find(node: Node, location: list[str | int]) -> tuple[Node, Scalar | None]:
 
 
 def _unknown_key(key: Scalar, section: list[str]) -> Diagnostic:
-    model = EnvoySection if section else ConfigFile
+    model = _SECTIONS[section[0]] if section else ConfigFile
     known = [_alias(name) for name in model.model_fields]
     near = closest(key.text, known)
     advice = f"did you mean `{near}`?" if near else f"known are {', '.join(f'`{name}`' for name in known)}"
@@ -225,6 +295,9 @@ def _describe(node: Node) -> str:
 _SHAPES: Final[Mapping[str, str]] = {
     "policies": "a path within the project, with forward slashes",
     "out": "a path, with forward slashes",
+    "istio.root-namespace": "a name as Kubernetes has them",
+    "linkerd.namespace": "a name as Kubernetes has them",
+    "linkerd.probe-networks": "a list of blocks such as `10.0.0.0/16`",
     "envoy.tls-directory": "an absolute path, with forward slashes",
 }
 
@@ -236,10 +309,12 @@ def _wanted(kind: str, setting: str, *, is_item: bool) -> str:
             return "a list"
         case "model_type" | "dict_type" | "model_attributes_type":
             return "a mapping"
+        case _ if setting in _SHAPES:
+            return _SHAPES[setting]
         case _ if is_item:
             return "a list of names in lower case"
         case _:
-            return _SHAPES.get(setting, "a text")
+            return "a text"
 
 
 def _example(setting: str) -> str:
@@ -250,7 +325,13 @@ def _example(setting: str) -> str:
             return "environments: [staging, prod]"
         case "envoy":
             return "envoy: {certificates: files}"
+        case "istio":
+            return "istio: {dataplane: sidecar}"
+        case "linkerd":
+            return "linkerd: {namespace: linkerd}"
+        case "linkerd.probe-networks":
+            return "probe-networks: [10.0.0.0/16]"
         case _:
             section, _, name = setting.rpartition(".")
-            model = EnvoySection if section else ConfigFile
+            model = _SECTIONS[section] if section else ConfigFile
             return f"{name}: {model.model_fields[name.replace('-', '_')].default}"

@@ -12,6 +12,9 @@ Unsupported = Literal["error", "warn"]
 Certificates = Literal["files", "sds"]
 """How sidecars get their certificates: from files on disk, or from a secret discovery service."""
 
+Dataplane = Literal["sidecar", "ambient"]
+"""How Istio enforces: in a sidecar beside each workload, or in ztunnel and waypoints."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvoyConfig:
@@ -19,6 +22,25 @@ class EnvoyConfig:
 
     certificates: Certificates = "files"
     tls_directory: str = "/etc/meshc/tls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IstioConfig:
+    """What the Istio target is told: `root_namespace` is where Istio takes mesh-wide resources from."""
+
+    dataplane: Dataplane = "sidecar"
+    root_namespace: str = "istio-system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkerdConfig:
+    """What the Linkerd target is told: `namespace` is the control plane's, which is a part of identities.
+
+    `probe_networks` are the blocks that the kubelets' health checks come from.
+    """
+
+    namespace: str = "linkerd"
+    probe_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,4 +57,6 @@ class Config:
     environments: tuple[str, ...] = ()
     unsupported: Unsupported = "error"
     envoy: EnvoyConfig = field(default_factory=EnvoyConfig)
+    istio: IstioConfig = field(default_factory=IstioConfig)
+    linkerd: LinkerdConfig = field(default_factory=LinkerdConfig)
     places: Mapping[str, Span] = field(default_factory=dict, compare=False)

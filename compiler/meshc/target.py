@@ -115,7 +115,7 @@ class PlacedEmission:
 
 
 TargetOptions = Mapping[str, str]
-"""A target's own section of `meshc.yaml`, and `unsupported`: names and values, checked by those who read it."""
+"""A target's own section of `meshc.yaml`, and `unsupported`: names and values, lists joined by blanks; checked where it is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,14 @@ class Project:
 def target_options(config: Config, target: str) -> Mapping[str, str]:
     """What `meshc.yaml` says to a target."""
     options: dict[str, str] = {"unsupported": config.unsupported}
-    if target == "envoy":
-        options |= {"certificates": config.envoy.certificates, "tls-directory": config.envoy.tls_directory}
+    match target:
+        case "envoy":
+            options |= {"certificates": config.envoy.certificates, "tls-directory": config.envoy.tls_directory}
+        case "istio":
+            options |= {"dataplane": config.istio.dataplane, "root-namespace": config.istio.root_namespace}
+        case "linkerd":
+            networks = " ".join(config.linkerd.probe_networks)
+            options |= {"namespace": config.linkerd.namespace, "probe-networks": networks}
     return options
 
 

@@ -1,0 +1,1 @@
+"""Istio as a target: security, networking and telemetry resources for each service."""

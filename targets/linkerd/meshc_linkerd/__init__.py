@@ -1,0 +1,1 @@
+"""Linkerd as a target: servers, routes and authorizations for each service."""
