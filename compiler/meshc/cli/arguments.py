@@ -27,6 +27,7 @@ class Arguments:
     namespaces: tuple[str, ...] = ()
     all: bool = False
     check: bool = False
+    validate: Path | None = None
     diff: bool = False
     watch: bool = False
     color: Literal["auto", "always", "never"] = "auto"
@@ -143,6 +144,13 @@ def _compile(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: `out` of meshc.yaml)")
     _environment(parser, "compile for this environment; `all` makes a folder for each")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if DIR is not what would be written")
+    parser.add_argument(
+        "--validate",
+        type=Path,
+        metavar="CRDS",
+        help="check Kubernetes objects against these CustomResourceDefinitions first, a file or a folder of what"
+        " `kubectl get crd -o yaml` prints (needs `meshc[validate]`)",
+    )
 
 
 def _fmt(commands: "_Commands", common: _Parser) -> None:

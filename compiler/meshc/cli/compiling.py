@@ -33,6 +33,7 @@ class _Compiled:
 
     directory: Path
     files: tuple[OutputFile, ...]
+    documents: tuple[tuple[str, Document], ...]
     info: ManifestInfo
 
 
@@ -57,11 +58,20 @@ def run(arguments: Arguments, console: Console) -> int:
     show(project, merged, console)
     if any(one.severity is Severity.ERROR for one in merged):
         return 1
+    if arguments.validate is not None and not _is_valid(arguments.validate, compiled, console):
+        return 1
     dropped = _dropped_environments(project, directory) if arguments.environment == "all" else ()
     try:
         return _compare(compiled, dropped, console) if arguments.check else _write(compiled, dropped, console)
     except OutputError as error:
         raise UsageError(str(error)) from error
+
+
+def _is_valid(definitions: Path, compiled: list[_Compiled], console: Console) -> bool:
+    from meshc.cli.validating import validate  # noqa: PLC0415  needs `meshc[validate]`
+
+    documents = [document for one in compiled for document in one.documents]
+    return validate(definitions, documents, console)
 
 
 def _directory(project: Project, arguments: Arguments) -> Path:
@@ -90,21 +100,23 @@ def _compile(
     diagnostics = list(analysis.diagnostics)
     if analysis.mesh is None:
         return tuple(diagnostics), None
-    files: list[OutputFile] = []
+    documents: list[tuple[str, Document]] = []
     for name in names:
         try:
             emission = find_target(name).emit(analysis.mesh, target_options(project.config, name))
         except TargetError as error:
             raise UsageError(str(error)) from error
         diagnostics.extend(emission.diagnostics)
-        files.extend(_file(name, document) for document in emission.documents)
+        documents.extend((f"{name}/{document.path}", document) for document in emission.documents)
     info = ManifestInfo(compiler=__version__, program=_digest(project), environment=environment)
-    return tuple(diagnostics), _Compiled(directory=directory, files=tuple(files), info=info)
+    files = tuple(_file(path, document) for path, document in documents)
+    compiled = _Compiled(directory=directory, files=files, documents=tuple(documents), info=info)
+    return tuple(diagnostics), compiled
 
 
-def _file(target: str, document: Document) -> OutputFile:
+def _file(path: str, document: Document) -> OutputFile:
     text = _HEADER + print_documents(document.resources)
-    return OutputFile(path=f"{target}/{document.path}", text=text, sources=document.sources)
+    return OutputFile(path=path, text=text, sources=document.sources)
 
 
 def _digest(project: Project) -> str:
