@@ -2,17 +2,19 @@
 
 import shutil
 
-from golden_cases import GOLDEN, cases, compile_case
+from golden_cases import GOLDEN, TARGETS, cases, compile_case
 
 
 def main() -> None:
     """Rewrite all cases."""
     for case in cases():
-        shutil.rmtree(GOLDEN / case / "envoy", ignore_errors=True)
-        for path, text in compile_case(case).items():
-            file = GOLDEN / case / "envoy" / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
+        for target in TARGETS:
+            shutil.rmtree(GOLDEN / case / target, ignore_errors=True)
+            (GOLDEN / case / f"{target}.diagnostics.txt").unlink(missing_ok=True)
+            for path, text in compile_case(case, target).items():
+                file = GOLDEN / case / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
     print(f"rewrote {len(cases())} cases; read the difference before you commit it")  # noqa: T201  a script
 
 
