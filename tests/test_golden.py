@@ -13,7 +13,6 @@ from meshc.target import Exactness
 from meshc.targets import find_target
 from meshc_harness.compare import analyze_text
 
-
 UNSAYABLE = frozenset({Feature.EGRESS_CLAIM, Feature.FAULT_OTHER_CONDITION, Feature.ROUTE_OTHER_CONDITION})
 """What no `.mesh` program can ask for; only what was read from a mesh can."""
 
