@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from meshc.errors import InternalError
 from meshc.kubernetes.models import Resource, resource_data
 from meshc.source import Span
 from meshc.target import Document
@@ -26,9 +27,17 @@ class Placed:
 
 
 def lay_out(placed: Iterable[Placed], settings: Iterable[Document] = ()) -> tuple[Document, ...]:
-    """The files, sorted by path; objects keep their order within one. `settings` are files that are not applied as objects."""
+    """The files, sorted by path; objects keep their order within one. `settings` are files that are not applied as objects.
+
+    Raises InternalError for two objects of one name, of which a cluster would keep the last.
+    """
     files: dict[str, list[Placed]] = {}
+    names: set[tuple[str, str | None, str]] = set()
     for one in placed:
+        name = (one.resource.kind, one.resource.metadata.namespace, one.resource.metadata.name)
+        if name in names:
+            raise InternalError(f"two objects are called {name}")
+        names.add(name)
         files.setdefault(_path(one.owner), []).append(one)
     documents = [_document(path, objects) for path, objects in files.items()]
     kustomization = {

@@ -22,7 +22,7 @@ def object_name(*parts: str) -> str:
     if safe == whole and len(safe) <= _LONGEST:
         return safe
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
-    return f"{safe[: _LONGEST - 9].rstrip('-')}-{digest}"
+    return f"{safe[: _LONGEST - 9].rstrip('-')}-{digest}".lstrip("-")
 
 
 def span_anchor(span: Span, block: str) -> str:
