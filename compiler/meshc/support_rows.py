@@ -18,6 +18,6 @@ def stricter(note: str, *, is_quiet: bool = False) -> Support:
     return Support(exactness=Exactness.STRICTER, note=note, is_quiet=is_quiet)
 
 
-def impossible(note: str, instead: str = "") -> Support:
-    """Not expressed: an error wherever a program asks for it."""
-    return Support(exactness=Exactness.IMPOSSIBLE, note=note, instead=instead)
+def impossible(note: str, instead: str = "", *, may_omit: bool = False) -> Support:
+    """Not expressed: an error wherever a program asks for it, unless `may_omit` and the project says so."""
+    return Support(exactness=Exactness.IMPOSSIBLE, note=note, instead=instead, may_omit=may_omit)

@@ -1,0 +1,30 @@
+"""Mesh configuration: what a program relies on and no resource can say -> a fragment of Istio's MeshConfig.
+
+Values for the chart of istiod; it is not applied as an object, and whoever runs the mesh has to take it over.
+"""
+
+from collections.abc import Mapping
+
+from meshc import ir
+from meshc.kubernetes.layout import MESH
+from meshc.target import Document, Json
+from meshc_istio.telemetry import providers
+
+
+def mesh_config(mesh: ir.Mesh) -> Document:
+    """`mesh.yaml`."""
+    config: dict[str, Json] = {
+        "trustDomain": mesh.trust_domain,
+        # Rules are judged on the path that the application gets: dot segments and repeated slashes taken out.
+        "pathNormalization": {"normalization": "MERGE_SLASHES"},
+        # Sidecars would repeat a request that was reset, whatever the program says of retries.
+        "defaultInboundHttpRetryPolicy": {},
+    }
+    if mesh.externals:
+        config["outboundTrafficPolicy"] = {"mode": "REGISTRY_ONLY"}
+    if mesh.trusted_hops:
+        topology: Mapping[str, Json] = {"numTrustedProxies": mesh.trusted_hops}
+        config["defaultConfig"] = {"gatewayTopology": topology}
+    if listed := providers(mesh):
+        config["extensionProviders"] = listed
+    return Document(path=MESH, resources=({"meshConfig": config},), sources=(mesh.span,))

@@ -1,0 +1,1 @@
+"""Models of Istio's resources, with the API's own field names."""

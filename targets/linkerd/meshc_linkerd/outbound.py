@@ -1,0 +1,331 @@
+"""Outbound: how calls to a workload travel -> HTTPRoutes on its Service, and Services of its versions.
+
+Routes with other retries are objects of their own, since Linkerd reads retries from an object's annotations. A last rule takes
+what no other does: without it, Linkerd would answer 404.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from meshc import ir
+from meshc.kubernetes import Placed, metadata, object_name, span_anchor
+from meshc_linkerd.errors import InexpressibleError
+from meshc_linkerd.outcomes import Kind
+from meshc_linkerd.resources.core import Service, ServicePort, ServiceSpec
+from meshc_linkerd.resources.gateway import (
+    BackendReference,
+    Filter,
+    Header,
+    HeaderModifier,
+    HTTPRoute,
+    HTTPRouteMatch,
+    HTTPRouteRule,
+    HTTPRouteSpec,
+    NamedMatch,
+    ParentReference,
+    PathMatch,
+    PathModifier,
+    RequestRedirect,
+    Timeouts,
+)
+from meshc_linkerd.routing import routed_kinds
+from meshc_linkerd.texts import header_match, query_match
+
+_APP_PROTOCOLS: Final = {
+    ir.Protocol.HTTP: "http",
+    ir.Protocol.HTTP2: "kubernetes.io/h2c",
+    ir.Protocol.GRPC: "kubernetes.io/h2c",
+    ir.Protocol.TCP: "linkerd.io/opaque",
+    ir.Protocol.TLS: "linkerd.io/opaque",
+}
+_EVERYTHING: Final = HTTPRouteMatch(path=PathMatch(type="PathPrefix", value="/"))
+_ROOT: Final = PathMatch(type="Exact", value="/")
+_MATCHES_IN_RULE: Final = 64
+_MOST_MATCHES: Final = 127
+_MOST_RULES: Final = 16
+_CODES: Final = frozenset({301, 302, 303, 307, 308})
+_GRPC_WORDS: Final = frozenset({"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"})
+_HTTP_WORDS: Final = {"5xx": "5xx", "gateway-error": "gateway-error", "retriable-4xx": "409"}
+
+Annotations = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """A rule to be, and the annotations that its object needs."""
+
+    route: ir.Route
+    matches: tuple[HTTPRouteMatch, ...]
+    annotations: Annotations
+
+
+def outbound_objects(mesh: ir.Mesh, workload: ir.Workload) -> Iterator[Placed]:
+    """The objects of a workload. Raises InexpressibleError, which the checks have found before."""
+    for version in named_versions(mesh, workload):
+        yield _version_service(workload, version)
+    for port in workload.ports:
+        if port.protocol.is_http and not _is_plain(workload, port):
+            yield from routes_of(workload, port)
+
+
+def named_versions(mesh: ir.Mesh, workload: ir.Workload) -> tuple[ir.Version, ...]:
+    """The versions that some route leads to."""
+    owners: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
+    routes = (route for owner in owners for port in owner.ports for route in port.routes)
+    named = {
+        one.version
+        for route in routes
+        if isinstance(route.action, ir.Forward)
+        for one in route.action.destinations
+        if (one.namespace, one.service) == (workload.namespace, workload.name)
+    }
+    return tuple(one for one in workload.versions if one.name in named)
+
+
+def _version_service(workload: ir.Workload, version: ir.Version) -> Placed:
+    ports = tuple(
+        ServicePort(
+            name=port.name or f"{port.protocol.value}-{port.number}",
+            port=port.number,
+            target_port=port.target,
+            app_protocol=_APP_PROTOCOLS[port.protocol],
+        )
+        for port in workload.ports
+    )
+    name = object_name(workload.name, version.name)
+    anchor = span_anchor(version.span, f"service-{workload.namespace}.{workload.name}")
+    labels = dict(sorted({**workload.labels, **version.labels}.items()))
+    return Placed(
+        owner=(workload.namespace, workload.name),
+        resource=Service(
+            metadata=metadata(name, workload.namespace, [anchor]), spec=ServiceSpec(selector=labels, ports=ports)
+        ),
+        sources=(version.span,),
+    )
+
+
+def _is_plain(workload: ir.Workload, port: ir.PortPolicy) -> bool:
+    """Whether calls simply go to the service: then Linkerd's own defaults, which try once and wait, are right."""
+    own = ir.Forward(
+        destinations=(ir.Destination(namespace=workload.namespace, service=workload.name, port=port.number),)
+    )
+    return all(route.action == own and not _says_something(route.settings) for route in port.routes)
+
+
+def _says_something(settings: ir.Settings) -> bool:
+    return bool(
+        settings.timeout_ms is not None
+        or settings.idle_timeout_ms is not None
+        or (settings.retry and _retry_notes(settings.retry))
+        or settings.header_changes
+    )
+
+
+# ---- routes ---------------------------------------------------------------------------------------------------------
+
+
+def routes_of(workload: ir.Workload, port: ir.PortPolicy) -> Iterator[Placed]:
+    """The HTTPRoutes of a port. Raises InexpressibleError."""
+    planned = _plan(port)
+    groups: dict[Annotations, list[_Planned]] = {}
+    for one in planned:
+        groups.setdefault(one.annotations, []).append(one)
+    default = planned[-1].annotations
+    for own, listed in groups.items():
+        if own != default and any(match.path == _ROOT for one in listed for match in one.matches):
+            reason = "Linkerd cannot tell a route for `/` from the rest, and reads retries from whole objects"
+            raise InexpressibleError(reason, "give the route for `/` the retries of all others")
+        suffix = () if own == default else (_short(own),)
+        name = object_name(workload.name, str(port.number), *suffix)
+        spans = tuple(dict.fromkeys(one.route.span for one in listed))
+        anchors = [span_anchor(span, f"traffic-{workload.namespace}.{workload.name}") for span in spans]
+        yield Placed(
+            owner=(workload.namespace, workload.name),
+            resource=HTTPRoute(
+                metadata=metadata(name, workload.namespace, anchors, dict(own)),
+                spec=HTTPRouteSpec(
+                    parent_refs=(ParentReference(group="core", kind="Service", name=workload.name, port=port.number),),
+                    rules=_rules(workload.namespace, listed),
+                ),
+            ),
+            sources=spans,
+        )
+
+
+def _short(annotations: Annotations) -> str:
+    said = dict(annotations)
+    parts = [f"retry{said['retry.linkerd.io/limit']}"] if "retry.linkerd.io/limit" in said else []
+    parts += [
+        value.replace(",", "-") for key, value in annotations if key.endswith(("/http", "/grpc", "/idle", "/timeout"))
+    ]
+    return object_name("-".join(parts) or "plain")
+
+
+def _plan(port: ir.PortPolicy) -> list[_Planned]:
+    """The rules, the one for everything else last."""
+    kinds: dict[int, list[HTTPRouteMatch]] = {}
+    routes = {id(route): route for route in port.routes}
+    for kind, route in routed_kinds(port).items():
+        kinds.setdefault(id(route), []).extend(_matches(kind))
+    default = port.routes[-1]
+    found = [
+        _Planned(route=route, matches=tuple(kinds[key]), annotations=annotations_of(route.settings))
+        for key, route in routes.items()
+        if key in kinds and route is not default
+    ]
+    last = (*kinds.get(id(default), ()), _EVERYTHING)
+    return [*found, _Planned(route=default, matches=last, annotations=annotations_of(default.settings))]
+
+
+def _matches(kind: Kind) -> Iterator[HTTPRouteMatch]:
+    headers = [header_match(one.name, one.test) for one in kind.headers if isinstance(one, ir.HeaderIs)]
+    queries = [query_match(one.name, one.test) for one in kind.headers if isinstance(one, ir.QueryIs)]
+    for path in kind.path.matches:
+        yield HTTPRouteMatch(
+            path=path,
+            headers=tuple(sorted(headers, key=_name_of)) or None,
+            query_params=tuple(sorted(queries, key=_name_of)) or None,
+            method=kind.method,
+        )
+
+
+def _name_of(match: NamedMatch) -> str:
+    return match.name
+
+
+def _rules(namespace: str, listed: list[_Planned]) -> tuple[HTTPRouteRule, ...]:
+    found = []
+    for one in listed:
+        for start in range(0, len(one.matches), _MATCHES_IN_RULE):
+            part = one.matches[start : start + _MATCHES_IN_RULE]
+            found.append(_rule(namespace, one.route).model_copy(update={"matches": part}))
+    if len(found) > _MOST_RULES or sum(len(one.matches) for one in listed) > _MOST_MATCHES:
+        reason = f"these routes come to more than {_MOST_RULES} rules or {_MOST_MATCHES} matches, which is what an HTTPRoute holds"
+        raise InexpressibleError(reason, "use fewer routes, or fewer that overlap")
+    return tuple(found)
+
+
+def _rule(namespace: str, route: ir.Route) -> HTTPRouteRule:
+    settings = route.settings
+    filters = tuple(_filters(settings.header_changes))
+    match route.action:
+        case ir.Redirect():
+            return HTTPRouteRule(filters=(*filters, _redirect(route.action)))
+        case ir.Respond():
+            raise InexpressibleError(
+                "Linkerd's proxies answer nothing themselves but redirects", "answer in the application"
+            )
+        case ir.Forward(destinations=destinations):
+            timeout = None if settings.timeout_ms is None else Timeouts(request=duration(settings.timeout_ms))
+            return HTTPRouteRule(
+                filters=filters or None, backend_refs=_backends(namespace, destinations), timeouts=timeout
+            )
+
+
+def _backends(namespace: str, destinations: tuple[ir.Destination, ...]) -> tuple[BackendReference, ...]:
+    found = [one for one in destinations if one.weight > 0]
+    scale = 1 if len(found) == 1 else _scale([one.weight for one in found])
+    return tuple(
+        BackendReference(
+            name=one.service if one.version is None else object_name(one.service, one.version),
+            namespace=None if one.namespace == namespace else one.namespace,
+            port=one.port,
+            weight=None if len(found) == 1 else round(one.weight * scale),
+        )
+        for one in found
+    )
+
+
+def _scale(weights: list[float]) -> int:
+    for scale in (1, 10, 100, 1000, 10_000):
+        if all(abs(weight * scale - round(weight * scale)) < 1e-9 for weight in weights):
+            return scale
+    raise InexpressibleError("Linkerd's weights are whole numbers up to a million", "round the shares")
+
+
+def duration(milliseconds: int) -> str:
+    """One number and one unit: Linkerd ignores a timeout that has more."""
+    return (
+        f"{milliseconds // 1000}s"
+        if milliseconds % 1000 == 0 and milliseconds < 100_000_000
+        else _milliseconds(milliseconds)
+    )
+
+
+def _milliseconds(milliseconds: int) -> str:
+    if milliseconds > 99_999:
+        raise InexpressibleError("Linkerd takes durations of five digits", "round it to whole seconds")
+    return f"{milliseconds}ms"
+
+
+def annotations_of(settings: ir.Settings) -> Annotations:
+    """What an HTTPRoute's annotations say of its rules."""
+    found = dict(_retry_notes(settings.retry)) if settings.retry is not None else {}
+    if settings.idle_timeout_ms is not None:
+        found["timeout.linkerd.io/idle"] = duration(settings.idle_timeout_ms)
+    return tuple(sorted(found.items()))
+
+
+def _retry_notes(retry: ir.Retry) -> Mapping[str, str]:
+    http = [_HTTP_WORDS[one] for one in retry.conditions if one in _HTTP_WORDS] + [str(one) for one in retry.statuses]
+    grpc = [one for one in retry.conditions if one in _GRPC_WORDS]
+    if not (http or grpc):
+        return {}
+    found = {"retry.linkerd.io/limit": str(retry.attempts)}
+    if http:
+        found["retry.linkerd.io/http"] = ",".join(http)
+    if grpc:
+        found["retry.linkerd.io/grpc"] = ",".join(grpc)
+    if retry.per_try_ms is not None:
+        found["retry.linkerd.io/timeout"] = duration(retry.per_try_ms)
+    return found
+
+
+# ---- filters --------------------------------------------------------------------------------------------------------
+
+
+def _filters(changes: tuple[ir.HeaderChange, ...]) -> Iterator[Filter]:
+    names = [(one.direction, one.name) for one in changes]
+    if len(names) != len(set(names)):
+        raise InexpressibleError(
+            "Linkerd changes a header once in a rule", "set it to the value that it is to have in the end"
+        )
+    request = _modifier([one for one in changes if one.direction == "request"])
+    response = _modifier([one for one in changes if one.direction == "response"])
+    if request is not None:
+        yield Filter(type="RequestHeaderModifier", request_header_modifier=request)
+    if response is not None:
+        yield Filter(type="ResponseHeaderModifier", response_header_modifier=response)
+
+
+def _modifier(changes: list[ir.HeaderChange]) -> HeaderModifier | None:
+    if not changes:
+        return None
+    if any(one.operation != "remove" and not one.value for one in changes):
+        raise InexpressibleError("Linkerd gives a header no empty value", "remove the header")
+    values = {
+        verb: tuple(Header(name=one.name, value=one.value or "") for one in changes if one.operation == verb)
+        for verb in ("set", "add")
+    }
+    removed = tuple(one.name for one in changes if one.operation == "remove")
+    return HeaderModifier(set=values["set"] or None, add=values["add"] or None, remove=removed or None)
+
+
+def _redirect(action: ir.Redirect) -> Filter:
+    parts = urlsplit(action.target)
+    if "{" in action.target or action.target.endswith("/**") or parts.query:
+        raise InexpressibleError("Linkerd redirects to a fixed path", "leave captures and the query out")
+    if action.status not in _CODES:
+        raise InexpressibleError(f"Linkerd redirects with 301, 302, 303, 307 or 308, not with {action.status}")
+    return Filter(
+        type="RequestRedirect",
+        request_redirect=RequestRedirect(
+            scheme=parts.scheme or None,
+            hostname=parts.hostname,
+            path=PathModifier(replace_full_path=parts.path) if parts.path else None,
+            port=parts.port,
+            status_code=action.status,
+        ),
+    )
