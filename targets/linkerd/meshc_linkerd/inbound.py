@@ -175,7 +175,7 @@ def _rules(matches: list[HTTPRouteMatch]) -> Iterator[HTTPRouteRule]:
 def _matches(kind: Kind) -> Iterator[HTTPRouteMatch]:
     tests = (one for one in kind.headers if isinstance(one, ir.HeaderIs))
     headers = tuple(sorted((header_match(one.name, one.test) for one in tests), key=_name_of))
-    for path in kind.path.matches:
+    for path in (shape.match() for shape in kind.path.shapes):
         yield HTTPRouteMatch(path=path, headers=headers or None, method=kind.method)
 
 

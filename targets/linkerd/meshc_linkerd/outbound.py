@@ -182,7 +182,7 @@ def _plan(port: ir.PortPolicy) -> list[_Planned]:
 def _matches(kind: Kind) -> Iterator[HTTPRouteMatch]:
     headers = [header_match(one.name, one.test) for one in kind.headers if isinstance(one, ir.HeaderIs)]
     queries = [query_match(one.name, one.test) for one in kind.headers if isinstance(one, ir.QueryIs)]
-    for path in kind.path.matches:
+    for path in (shape.match() for shape in kind.path.shapes):
         yield HTTPRouteMatch(
             path=path,
             headers=tuple(sorted(headers, key=_name_of)) or None,

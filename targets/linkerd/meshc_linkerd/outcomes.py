@@ -66,7 +66,7 @@ class Probe:
 def connection_outcome(world: World, port: ir.PortPolicy) -> Clients:
     """Who may connect to a port where no requests are seen. Raises InexpressibleError."""
     tests = _collect(port, ())
-    kind = Kind(path=PathClass(patterns=frozenset(), matches=()), host=None, method=None, headers=frozenset())
+    kind = Kind(path=PathClass(patterns=frozenset(), shapes=()), host=None, method=None, headers=frozenset())
     return _clients(world, port, tests, kind, ())
 
 

@@ -30,10 +30,28 @@ Forms = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathClass:
-    """Paths that match exactly these patterns, by their numbers; `matches` are Linkerd's, any of which may hold."""
+    """Paths that match exactly these patterns, by their numbers, and the shapes that they have."""
 
     patterns: frozenset[int]
-    matches: tuple[PathMatch, ...]
+    shapes: tuple["Shape", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One path, if all `segments` are literals; else the expressions of its segments, and whether more may follow."""
+
+    segments: tuple[str, ...]
+    is_literal: bool = False
+    goes_on: bool = False
+
+    def match(self) -> PathMatch:
+        """As Linkerd matches it. Raises InexpressibleError for one that is too long."""
+        if self.is_literal:
+            return PathMatch(type="Exact", value="/" + "/".join(self.segments))
+        stem = "".join(f"/{one}" for one in self.segments)
+        return PathMatch(
+            type="RegularExpression", value=_checked(f"{stem}(?:/{_other(())})*/?" if self.goes_on else stem)
+        )
 
 
 def path_classes(patterns: Sequence[ir.PathPattern]) -> tuple[PathClass, ...]:
@@ -41,12 +59,12 @@ def path_classes(patterns: Sequence[ir.PathPattern]) -> tuple[PathClass, ...]:
     if any(isinstance(one, ir.RegexPath) for one in patterns):
         reason = "of two expressions that match a path, neither is sure to win on Linkerd"
         raise InexpressibleError(reason, "use `{name}` and `/**`, or list the paths")
-    found: dict[frozenset[int], list[PathMatch]] = {}
-    for matched, match in _leaves([_segments(one) for one in patterns]):
-        found.setdefault(matched, []).append(match)
+    found: dict[frozenset[int], list[Shape]] = {}
+    for matched, shape in _leaves([_segments(one) for one in patterns]):
+        found.setdefault(matched, []).append(shape)
     return tuple(
-        PathClass(patterns=matched, matches=tuple(matches))
-        for matched, matches in sorted(found.items(), key=lambda item: sorted(item[0]))
+        PathClass(patterns=matched, shapes=tuple(shapes))
+        for matched, shapes in sorted(found.items(), key=lambda item: sorted(item[0]))
     )
 
 
@@ -66,7 +84,7 @@ def _segments(pattern: ir.PathPattern) -> _Pattern:
             raise InexpressibleError("Linkerd cannot tell expressions apart", "use `{name}` and `/**`")
 
 
-def _leaves(patterns: Sequence[_Pattern]) -> Iterator[tuple[frozenset[int], PathMatch]]:
+def _leaves(patterns: Sequence[_Pattern]) -> Iterator[tuple[frozenset[int], Shape]]:
     """Every kind of path, told apart segment by segment."""
     start: State = frozenset((number, 0 if one.segments or not one.rest else -1) for number, one in enumerate(patterns))
     waiting: list[tuple[State, tuple[str, ...], bool]] = [(start, (), True)]
@@ -78,16 +96,24 @@ def _leaves(patterns: Sequence[_Pattern]) -> Iterator[tuple[frozenset[int], Path
             reason = f"the paths of this port come to more than {MAX_CLASSES} classes"
             raise InexpressibleError(reason, "use fewer patterns that overlap")
         if not state or all(seen == -1 for _, seen in state):
-            matched = frozenset(number for number, _ in state)
-            yield matched, _below(so_far)
+            yield frozenset(number for number, _ in state), Shape(_quoted(so_far, is_literal=is_literal), goes_on=True)
             continue
         if so_far:
-            yield _ended(patterns, state), _match(so_far, is_literal=is_literal)
+            yield _ended(patterns, state), Shape(so_far, is_literal)
         slash = frozenset(number for number, seen in _step(patterns, state, "") if _is_end(patterns, number, seen))
-        yield slash, _match((*so_far, ""), is_literal=is_literal)
+        yield slash, Shape((*so_far, ""), is_literal)
         literals = sorted({text for number, seen in state if (text := _next(patterns, number, seen))})
-        waiting += [(_step(patterns, state, text), (*so_far, re.escape(text)), is_literal) for text in literals]
-        waiting.append((_step(patterns, state, None), (*so_far, _other(literals)), False))
+        waiting += [
+            (_step(patterns, state, text), (*so_far, text if is_literal else re.escape(text)), is_literal)
+            for text in literals
+        ]
+        other = (*_quoted(so_far, is_literal=is_literal), _other(literals))
+        waiting.append((_step(patterns, state, None), other, False))
+
+
+def _quoted(segments: tuple[str, ...], *, is_literal: bool) -> tuple[str, ...]:
+    """Segments as parts of an expression."""
+    return tuple(map(re.escape, segments)) if is_literal else segments
 
 
 def _next(patterns: Sequence[_Pattern], number: int, seen: int) -> str | None:
@@ -120,21 +146,6 @@ def _ended(patterns: Sequence[_Pattern], state: State) -> frozenset[int]:
 
 
 # ---- expressions ----------------------------------------------------------------------------------------------------
-
-
-def _match(segments: tuple[str, ...], *, is_literal: bool) -> PathMatch:
-    """One path, or one shape of path."""
-    if is_literal:
-        return PathMatch(type="Exact", value="/" + "/".join(re.sub(r"\\(.)", r"\1", one) for one in segments))
-    return PathMatch(type="RegularExpression", value=_checked("".join(f"/{one}" for one in segments)))
-
-
-def _below(segments: tuple[str, ...]) -> PathMatch:
-    """A path and everything below it; at the root, every path."""
-    stem = "".join(f"/{one}" for one in segments)
-    tail = f"(?:/{_other(())})*/?"
-    whole = f"{stem}{tail}" if stem else f"(?:/{_other(())})*/?"
-    return PathMatch(type="RegularExpression", value=_checked(whole))
 
 
 def _checked(pattern: str) -> str:
