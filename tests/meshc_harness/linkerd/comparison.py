@@ -67,8 +67,11 @@ def on_the_wire(mesh: Mesh, request: Request, cluster: Cluster) -> RawRequest | 
     )
 
 
-def access_differences(mesh: Mesh, documents: Sequence[Object], requests: Iterable[Request]) -> list[str]:
+def access_differences(mesh: Mesh, emission: Emission, requests: Iterable[Request]) -> list[str]:
     """A line for each request that a server's proxy decides otherwise than the model, under either order of precedence."""
+    documents = documents_of(emission)
+    notes = [one.message for one in emission.diagnostics]
+    known = {one.identity for one in mesh.workloads}
     cluster = cluster_of(mesh, documents)
     evaluator = Evaluator(mesh)
     found = []
@@ -80,24 +83,36 @@ def access_differences(mesh: Mesh, documents: Sequence[Object], requests: Iterab
         decision = evaluator.decide(request)
         for order in Precedence:
             answer = Inbound(cluster, order).decide(request.namespace, request.service, request.port, raw)
-            if not _agree(decision, answer, request):
+            shown = f"`{request.namespace}.{request.service}:{request.port}`"
+            is_listed = request.identity not in known and any(
+                f"the callers of {shown} are listed" in one for one in notes
+            )
+            if not _agree(decision, answer, request, is_listed=is_listed, is_probe=_is_probe(mesh, request)):
                 found.append(f"{request}\n  model: {decision}\n  {order.value}: {answer}")
     return found
 
 
-def _agree(decision: Decision, answer: Answer, request: Request) -> bool:
-    if answer.allowed == bool(decision.allowed):
+def _is_probe(mesh: Mesh, request: Request) -> bool:
+    """Whether a request is what the kubelet asks, which the support table says is open."""
+    one = next(one for one in mesh.workloads if (one.namespace, one.name) == (request.namespace, request.service))
+    target = next(port.target for port in one.ports if port.number == request.port)
+    asked = {(probe.method, probe.path, probe.port) for probe in one.probes}
+    return (request.method, (request.path or "").partition("?")[0], target) in asked
+
+
+def _agree(decision: Decision, answer: Answer, request: Request, *, is_listed: bool, is_probe: bool) -> bool:
+    if answer.allowed == bool(decision.allowed) or (answer.allowed and is_probe):
         return True
-    return not answer.allowed and is_stricter(request)
+    return not answer.allowed and (is_listed or is_stricter(request))
 
 
 def is_stricter(request: Request) -> bool:
-    """Whether Linkerd may refuse what the model allows: a path that is not written as the model normalizes it."""
+    """Whether Linkerd may refuse what the model allows: a path that is not written as the model normalizes it, or has escapes."""
     if request.path is None:
         return False
     path = request.path.partition("?")[0]
     try:
-        return normalize_path(path) != path or ";" in path
+        return normalize_path(path) != path or ";" in path or "%" in path
     except RefusedError:
         return True
 

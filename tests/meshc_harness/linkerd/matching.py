@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import re2
 
-from meshc_harness.linkerd.objects import Object
+from meshc_harness.linkerd.objects import Object, name_of
 
 Rank = tuple[int, ...]
 
@@ -52,10 +52,14 @@ class Match:
 
 
 def best(matches: Iterable[Match]) -> tuple[Match, ...]:
-    """The matches that win: one, or all that tie."""
+    """The matches that win: one, or all that tie. Within one object the first wins; between objects their age decides."""
     found = list(matches)
     top = max((match.rank for match in found), default=())
-    return tuple(match for match in found if match.rank == top)
+    firsts: dict[tuple[str, str], Match] = {}
+    for match in found:
+        if match.rank == top:
+            firsts.setdefault(name_of(match.route), match)
+    return tuple(firsts.values())
 
 
 def matches_of(routes: Iterable[Object], request: RawRequest, order: Precedence) -> Iterator[Match]:

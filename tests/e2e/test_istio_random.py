@@ -1,0 +1,52 @@
+"""Random programs × random requests: the model and Istio's documented semantics decide and route alike."""
+
+from dataclasses import replace
+from random import Random
+from typing import Final
+
+import pytest
+
+from meshc.semantics.paths import is_comparable
+from meshc_harness.cluster_programs import cluster_program, cluster_request
+from meshc_harness.expressible import expressed
+from meshc_harness.istio.comparison import access_differences, route_differences
+from meshc_harness.routed_requests import routed_request
+from meshc_harness.routes import routed_program
+
+PROGRAMS: Final = 40
+REQUESTS: Final = 30
+
+
+@pytest.mark.slow
+def test_model_and_istio_decide_alike() -> None:
+    compared = 0
+    for seed in range(PROGRAMS):
+        rng = Random(seed)
+        text, ports = cluster_program(rng)
+        left = expressed(text, "istio")
+        if left is None:
+            continue
+        requests = [cluster_request(rng, ports[number % len(ports)]) for number in range(REQUESTS)]
+        comparable = [one for one in requests if one.path is None or is_comparable(one.path)]
+        found = access_differences(left.mesh, left.emission, comparable)
+        assert not found, left.text + "\n".join(found)
+        compared += len(comparable)
+    assert compared >= 500
+
+
+@pytest.mark.slow
+def test_model_and_istio_route_alike() -> None:
+    compared = 0
+    for seed in range(PROGRAMS):
+        rng = Random(seed)
+        program = routed_program(rng)
+        left = expressed(program.text, "istio", {"unsupported": "warn"})
+        if left is None:
+            continue
+        cut = replace(program, text=left.text, mesh=left.mesh)
+        requests = [routed_request(rng, cut, program.ports[number % len(program.ports)]) for number in range(REQUESTS)]
+        comparable = [one for one in requests if is_comparable(one.path or "/")]
+        found = route_differences(left.mesh, left.emission, comparable)
+        assert not found, left.text + "\n".join(found)
+        compared += len(comparable)
+    assert compared >= 500
