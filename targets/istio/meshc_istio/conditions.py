@@ -141,7 +141,7 @@ def _header(name: str, test: ir.TextTest, *, is_negated: bool, closes: bool) -> 
     if "," in form:
         reason = "Istio reads two lines of a header as one value with a comma, so two lines could pass for this text"
         raise InexpressibleError(reason, "leave the comma out")
-    return When(key=key, values=(form,))
+    return When(key=key, not_values=(form,)) if is_negated else When(key=key, values=(form,))
 
 
 def _claim(path: tuple[str, ...], test: ir.TextTest | ir.Contains, *, is_negated: bool, closes: bool) -> When:

@@ -8,7 +8,7 @@ the route for that kind wins: it is at least as specific in every part as any ot
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Final
+from typing import Final, TypeVar
 
 from meshc import ir
 from meshc_linkerd.clients import Atom, Clients, Place, World, is_in, places, rectangles
@@ -76,7 +76,7 @@ def outcomes(world: World, port: ir.PortPolicy, probes: Sequence[Probe]) -> Mapp
     kinds = list(_kinds(tests))
     found = {kind: _clients(world, port, tests, kind, probes) for kind in kinds}
     _check_lines(found)
-    return _needed(_merged(found))
+    return _needed(one_test_a_name(_merged(found)))
 
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
@@ -93,11 +93,6 @@ def _collect(port: ir.PortPolicy, probes: Sequence[Probe]) -> _Tests:
     if strange:
         raise InexpressibleError(f"Linkerd's routes cannot name the method `{strange[0]}`", "name none, or another")
     headers = tuple(dict.fromkeys(atom for atom in atoms if isinstance(atom, ir.HeaderIs)))
-    names = [one.name for one in headers]
-    for name in names:
-        if names.count(name) > 1:
-            reason = f"Linkerd's routes test a header once, and the rules of this port test `{name}` in several ways"
-            raise InexpressibleError(reason, "test one value of it")
     for atom in atoms:
         if not isinstance(atom, ir.PathIs | ir.MethodIs | ir.HeaderIs | ir.HostIs | ir.AddressIn):
             raise InexpressibleError("Linkerd's routes test paths, methods, hosts and headers", "test one of those")
@@ -258,6 +253,40 @@ def _without_header(kind: Kind, test: HeaderTest) -> Kind:
 
 def _any_method(kind: Kind) -> Kind:
     return Kind(path=kind.path, host=kind.host, method=None, headers=kind.headers)
+
+
+Outcome = TypeVar("Outcome")
+
+
+def one_test_a_name(found: Mapping[Kind, Outcome]) -> Mapping[Kind, Outcome]:
+    """Without the kinds that pass two tests of one header, which no route can say.
+
+    Such a request fits the routes for each of the tests, and no order is sure between them: so all must have its outcome.
+    Raises InexpressibleError.
+    """
+    for kind, outcome in found.items():
+        twice = [test for test in kind.headers if _is_named_again(test, kind.headers)]
+        for test in twice:
+            others = frozenset(one for one in kind.headers if one is test or not _is_same_name(one, test))
+            fewer = Kind(path=kind.path, host=kind.host, method=kind.method, headers=others)
+            if found[fewer] != outcome:
+                reason = (
+                    f"Linkerd's routes test `{test.name}` once, and a request with two lines of it would fit several"
+                )
+                raise InexpressibleError(reason, "test one value of it, or have the same happen for all of them")
+    return {
+        kind: outcome
+        for kind, outcome in found.items()
+        if not any(_is_named_again(one, kind.headers) for one in kind.headers)
+    }
+
+
+def _is_named_again(test: HeaderTest, tests: frozenset[HeaderTest]) -> bool:
+    return any(one != test and _is_same_name(one, test) for one in tests)
+
+
+def _is_same_name(one: HeaderTest, other: HeaderTest) -> bool:
+    return type(one) is type(other) and one.name == other.name
 
 
 def _needed(found: Mapping[Kind, Clients]) -> Mapping[Kind, Clients]:

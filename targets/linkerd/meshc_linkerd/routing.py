@@ -10,7 +10,7 @@ from typing import Final
 
 from meshc import ir
 from meshc_linkerd.errors import InexpressibleError
-from meshc_linkerd.outcomes import METHODS, HeaderTest, Kind
+from meshc_linkerd.outcomes import METHODS, HeaderTest, Kind, one_test_a_name
 from meshc_linkerd.path_classes import PathClass, path_classes
 
 MAX_KINDS: Final = 2048
@@ -32,7 +32,8 @@ def routed_kinds(port: ir.PortPolicy) -> Mapping[Kind, ir.Route]:
             chosen = frozenset(one for place, one in enumerate(tests) if bits >> place & 1)
             kind = Kind(path=path, host=None, method=method, headers=chosen)
             found[kind] = _first(port, patterns, kind)
-    return {kind: route for kind, route in _merged(found).items() if _counts(kind, route, found, default)}
+    merged = one_test_a_name(_merged(found))
+    return {kind: route for kind, route in merged.items() if _counts(kind, route, merged, default)}
 
 
 def _counts(kind: Kind, route: ir.Route, found: Mapping[Kind, ir.Route], default: ir.Route) -> bool:
@@ -51,12 +52,6 @@ def _tests(port: ir.PortPolicy) -> tuple[HeaderTest, ...]:
             )
         if atom not in found:
             found.append(atom)
-    names = [(type(one), one.name) for one in found]
-    for one in found:
-        if names.count((type(one), one.name)) > 1:
-            raise InexpressibleError(
-                f"Linkerd's routes test `{one.name}` once, and these do in several ways", "test one value"
-            )
     return tuple(sorted(found, key=lambda one: (type(one).__name__, one.name)))
 
 
