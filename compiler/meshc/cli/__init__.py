@@ -4,25 +4,22 @@ Errors go to standard error, results to standard output. Exit status: 0 done and
 failed or a check found a difference, 2 the command line or the environment is wrong, 3 a fault of meshc's own.
 """
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
 
 from meshc.cli.arguments import Arguments, read_arguments
 from meshc.cli.console import Console, UsageError
+from meshc.collector import collect_rarely
 from meshc.errors import InternalError
 from meshc.files import reason
 
 OK, WRONG, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
-_NEW_OBJECTS = 500_000
-"""How many new objects the cyclic collector waits for. Programs become trees of millions without a cycle, and at Python's
-default a third of a compile would go into walking them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    gc.set_threshold(_NEW_OBJECTS, 20, 100)
+    collect_rarely()
     try:
         return _guarded(read_arguments(arguments))
     except KeyboardInterrupt:
