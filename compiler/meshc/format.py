@@ -6,8 +6,9 @@ policy says.
 
 from dataclasses import dataclass
 
+from meshc.collector import uncollected
 from meshc.diagnostics import Diagnostic, diagnose
-from meshc.parse import Parsed, machine, parse, uncollected
+from meshc.parse import Parsed, machine, parse
 from meshc.source import SourceFile
 from meshc.syntax.layout import lay_out
 from meshc.syntax.tokens import arrange

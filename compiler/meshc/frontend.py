@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from meshc import ast
+from meshc.collector import uncollected
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.ir import Mesh
 from meshc.lint import lint
@@ -34,6 +35,7 @@ class Analysis:
         return self.mesh is None
 
 
+@uncollected()
 def analyze(
     modules: Mapping[str, Module],
     inventory: Sequence[ast.Namespace | ast.Service],

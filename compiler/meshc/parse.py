@@ -4,13 +4,11 @@ Takes any text at all and never raises. Every syntax error becomes a diagnostic,
 declarations, so that one run reports every mistake of a file.
 """
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
 from meshc import ast
+from meshc.collector import uncollected
 from meshc.diagnostics import Diagnostic
 from meshc.source import SourceFile
 from meshc.syntax.build import CALLBACKS
@@ -42,18 +40,6 @@ def parse(source: SourceFile) -> Parsed:
     found.sort(key=lambda diagnostic: diagnostic.span.start)
     file = ast.File(path=source.path, declarations=declarations)
     return Parsed(file=file, comments=comments, diagnostics=tuple(found))
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep the cyclic collector from walking the growing tree again and again: it has no cycles, and half of the time would go there."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @cache

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from meshc.cli.arguments import Arguments, read_arguments
 from meshc.cli.console import Console, UsageError
+from meshc.collector import collect_rarely
 from meshc.errors import InternalError
 from meshc.files import reason
 
@@ -18,6 +19,7 @@ OK, WRONG, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    collect_rarely()
     try:
         return _guarded(read_arguments(arguments))
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from meshc.request import Request
 from meshc.semantics.decide import Evaluator
 
 try:
+    from meshc.engine.certainty import certain
     from meshc.engine.errands import Errand, Way, way_to_judge
     from meshc.engine.observation import Observation
     from meshc.engine.processes import EnvoyError, find_envoy
@@ -18,10 +19,10 @@ except ModuleNotFoundError as error:
 
 
 def observe_errands(mesh: Mesh, errands: Sequence[Errand], console: Console) -> tuple[Observation, ...]:
-    """Run the mesh's sidecars and send the requests. Raises UsageError with what is wrong with the environment."""
+    """Run the mesh's sidecars and send the requests, chance left out. Raises UsageError with what is wrong with the environment."""
     try:
         find_envoy()
-        return observe(mesh, "envoy", errands, warn=console.say)
+        return observe(certain(mesh), "envoy", errands, warn=console.say)
     except (EnvoyError, EngineError) as error:
         raise UsageError(str(error)) from error
 

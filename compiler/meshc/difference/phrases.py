@@ -30,7 +30,7 @@ from meshc.ir import (
 from meshc.semantics.regions.aspects import Aspects
 from meshc.semantics.regions.forest import Bits, bits_of
 from meshc.semantics.regions.variables import HasClaim, HasToken, IsList, IsText, NamesAudience, Test, Variable
-from meshc.semantics.show import show_blocks, show_condition, show_path, show_subject, show_text
+from meshc.semantics.show import rpc_of, show_blocks, show_condition, show_path, show_subject, show_text
 
 Box = Sequence[Wanted]
 """For each variable the classes that a region has; without naming more than it must."""
@@ -102,9 +102,11 @@ def _operations(method: Variable | None, path: Variable | None, wanted: Box) -> 
         return methods
     prefix = f"{methods} " if methods and not methods.startswith("any ") else ""
     suffix = f" by {methods}" if methods.startswith("any ") else ""
-    shown = ", ".join(f"{prefix}{one}" for one in paths)
+    calls = [rpc_of(methods, one) for one in paths]
+    shown = ", ".join(call or f"{prefix}{one}" for call, one in zip(calls, paths, strict=True))
     if exceptions:
-        shown += f" except {', '.join(exceptions)}"
+        named = (rpc_of(methods, one) or one for one in exceptions) if all(calls) else exceptions
+        shown += f" except {', '.join(named)}"
     return f"{shown}{suffix}"
 
 

@@ -1,6 +1,5 @@
 """Clauses: a rule -> what it asks of a request, in the words of the language, without its sources."""
 
-import re
 from typing import Final
 
 from meshc.graph.model import Clause
@@ -10,11 +9,9 @@ from meshc.ir import (
     AllOf,
     Condition,
     Effect,
-    ExactPath,
     PathPattern,
     Protocol,
     Rule,
-    TemplatePath,
 )
 from meshc.semantics.show import (
     Names,
@@ -27,8 +24,6 @@ from meshc.semantics.show import (
 )
 
 _RPC_PROTOCOLS: Final = frozenset({Protocol.GRPC, Protocol.HTTP2})
-_RPC: Final = re.compile(r"/([A-Za-z_][\w.]*/[A-Za-z_]\w*)", re.ASCII)
-_SERVICE: Final = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 
 Operation = tuple[tuple[str, ...], PathPattern]
 
@@ -67,17 +62,4 @@ def _take_operations(parts: tuple[Condition, ...]) -> tuple[tuple[Operation, ...
 
 
 def _shown(operation: Operation, protocol: Protocol) -> str:
-    return (_rpc(*operation) if protocol in _RPC_PROTOCOLS else None) or show_operation(*operation)
-
-
-def _rpc(methods: tuple[str, ...], path: PathPattern) -> str | None:
-    """The operation as an `rpc`, if it is one."""
-    if methods != ("POST",):
-        return None
-    match path:
-        case ExactPath(path=text) if found := _RPC.fullmatch(text):
-            return f"rpc {found[1]}"
-        case TemplatePath(segments=(str(service), None), rest=False) if _SERVICE.fullmatch(service):
-            return f"rpc {service}/*"
-        case _:
-            return None
+    return show_operation(*operation, is_rpc=protocol in _RPC_PROTOCOLS)

@@ -55,6 +55,7 @@ Names = Mapping[str, str]
 
 TextAtom = HostIs | HeaderIs | QueryIs | ClaimIs | SniIs
 _BARE_PATH = re.compile(r'/(?:[^\s,(){}"]|\{[^\s{}"]*\})*')
+_RPC = re.compile(r"/([A-Za-z_]\w*(?:\.\w+)*)/([A-Za-z_]\w*|\{[^{}]*\})", re.ASCII)
 _REGEX_PART = re.compile(r'\\.|"|\n', re.DOTALL)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
 _SPECIAL_CLAIMS: Mapping[tuple[str, ...], str] = {("iss",): "issuer", ("sub",): "subject"}
@@ -144,12 +145,24 @@ def show_identity(identity: str | None, names: Names) -> str:
 # ---- operations -----------------------------------------------------------------------------------------------------
 
 
-def show_operation(methods: Iterable[str], path: PathPattern) -> str:
-    """`GET|HEAD /charge/{id}`; every method is left out, and so is every path where methods are named."""
+def show_operation(methods: Iterable[str], path: PathPattern, *, is_rpc: bool = False) -> str:
+    """`GET|HEAD /charge/{id}`; every method is left out, and so is every path where methods are named.
+
+    What reads like a gRPC call is shown as `rpc package.Service/Method`; with `is_rpc`, a service without a package too.
+    """
     named = "|".join(methods)
     if named and path == ANY_PATH:
         return named
-    return f"{named} {show_path(path)}".strip()
+    shown = show_path(path)
+    return rpc_of(named, shown, is_rpc=is_rpc) or f"{named} {shown}".strip()
+
+
+def rpc_of(methods: str, path: str, *, is_rpc: bool = False) -> str | None:
+    """A method and a path, both as shown, as an `rpc`; None where they are none, or, without `is_rpc`, may be none."""
+    found = _RPC.fullmatch(path) if methods == "POST" else None
+    if found is None or not (is_rpc or "." in found[1]):
+        return None
+    return f"rpc {found[1]}/{'*' if found[2].startswith('{') else found[2]}"
 
 
 def operation_condition(methods: tuple[str, ...], path: PathPattern) -> Condition:

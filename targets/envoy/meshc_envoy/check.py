@@ -125,14 +125,20 @@ def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:
             yield f"the {what} `{name}` stands {count} times"
 
 
+_TELLING: Final = frozenset(
+    {"weighted_clusters", "@type", "authenticated", "san_type", "cluster", "lb_policy", "load_balancing_policy"}
+)
+
+
 def _nodes(root: Fields) -> list[Fields]:
-    """Every mapping inside a bootstrap, itself included. Bootstraps are made of `dict` and `list` alone."""
+    """Every mapping inside a bootstrap that has a field to look at. Bootstraps are made of `dict` and `list` alone."""
     found: list[Fields] = []
     waiting: list[Json] = [root]
     while waiting:
         value = waiting.pop()
         if type(value) is dict:
-            found.append(value)
+            if not _TELLING.isdisjoint(value):
+                found.append(value)
             waiting.extend([inner for inner in value.values() if type(inner) is dict or type(inner) is list])
         elif type(value) is list:
             waiting.extend([inner for inner in value if type(inner) is dict or type(inner) is list])

@@ -23,7 +23,7 @@ class Directory:
     `tcp_ports` are the outbound ports of tcp and tls destinations, `namesakes` the workloads of each name. `peers` and
     `externals` are all destinations in order, and `owners` finds each by its key. `named` gives, for an identity, the
     places in them of those that lead to a port whose rules name it, `open_to_many` the places of those that lead to one
-    whose rules name nobody in particular: a port leads to itself, or to where its routes send.
+    whose rules name nobody in particular: a port leads to itself, or to where its routes send. `places` has the place of each.
     """
 
     mesh: ir.Mesh
@@ -32,6 +32,7 @@ class Directory:
     peers: tuple[Peer, ...]
     externals: tuple[Outside, ...]
     owners: Mapping[PortKey, Peer | Outside]
+    places: Mapping[PortKey, int]
     named: Mapping[str, tuple[int, ...]]
     open_to_many: tuple[int, ...]
 
@@ -58,6 +59,7 @@ class Directory:
             peers=peers,
             externals=externals,
             owners=owners,
+            places={key: place for place, key in enumerate(owners)},
             named={identity: tuple(places) for identity, places in named.items()},
             open_to_many=tuple(open_to_many),
         )

@@ -41,7 +41,7 @@ def outbound_clusters(caller: Caller) -> list[Object]:
     """The clusters of everything that a listener sends to, those of workloads first, in the order of the mesh."""
     identity = caller.workload.identity
     used = {one for held in caller.held for one in used_upstreams(caller.resolver, held, identity)}
-    places = {key: place for place, key in enumerate(caller.directory.owners)}
+    places = caller.directory.places
     ordered = sorted(used, key=lambda one: (places[one.key], caller.host_place(one), one.name))
     return [_cluster(caller, upstream) for upstream in ordered]
 

@@ -56,7 +56,7 @@ MISTAKES = [
         (
             "bank.pay:9090",
             "opened",
-            'identity "spiffe://ops.example/ns/*" except identity "spiffe://ops.example/ns/ops/sa/*" to POST /bank.Admin/{method}',
+            'identity "spiffe://ops.example/ns/*" except identity "spiffe://ops.example/ns/ops/sa/*" to rpc bank.Admin/*',
         ),
         id="a shorter prefix",
     ),

@@ -63,7 +63,8 @@ def test_rpc_is_said_where_grpc_is_spoken() -> None:
     rules = "allow web to rpc shop.Cart/Get, rpc shop.Cart/*, POST /other"
     assert said(rules, "grpc")[1] == "to rpc shop.Cart/Get, rpc shop.Cart/*, POST /other"
     assert said(rules, "http2")[1] == "to rpc shop.Cart/Get, rpc shop.Cart/*, POST /other"
-    assert said("allow web to POST /shop.Cart/Get")[1] == "to POST /shop.Cart/Get"
+    assert said("allow web to rpc Cart/Get", "grpc")[1] == "to rpc Cart/Get"
+    assert said("allow web to POST /Cart/Get")[1] == "to POST /Cart/Get"
 
 
 def test_labels_are_cut_and_counts_are_not() -> None:
