@@ -16,7 +16,7 @@ from meshc.yaml_printer import print_documents
 from meshc_harness.compare import analyze_text
 
 GOLDEN = Path(__file__).parent / "golden"
-TARGETS = ("envoy",)
+TARGETS = ("envoy", "istio", "linkerd")
 
 
 def cases() -> list[str]:

@@ -16,7 +16,7 @@ _EGRESS: Final[Mapping[Feature, Support]] = {
     Feature.EGRESS_HTTPS: exact("the application calls `http://host:port`, and its proxy starts TLS"),
     Feature.EGRESS_TCP: exact(),
     Feature.EGRESS_TLS: exact(),
-    Feature.EGRESS_WILDCARD_HTTP: exact("where nothing but the caller decides"),
+    Feature.EGRESS_WILDCARD_HTTP: impossible("Istio's routes are for hosts by name", "name the hosts"),
     Feature.EGRESS_WILDCARD_TLS: exact(),
     Feature.EGRESS_WILDCARD_TCP: impossible("Istio has no wildcard hosts on tcp ports", "name the hosts"),
     Feature.EGRESS_ACCESS: exact(_CALLER),
