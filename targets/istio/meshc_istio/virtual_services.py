@@ -43,7 +43,10 @@ def virtual_service(mesh: ir.Mesh, workload: ir.Workload) -> Iterator[Placed]:
 
 def anchors_of(owner: ir.Workload | ir.External, spans: tuple[Span, ...]) -> list[str]:
     """The places of an owner's traffic blocks, or of itself where it has none."""
-    return [span_anchor(span, f"traffic-{owner.namespace}.{owner.name}") for span in spans or (owner.span,)]
+    own = {owner.span, *(port.span for port in owner.ports)}
+    name = f"{owner.namespace}.{owner.name}"
+    blocks = [span_anchor(span, f"traffic-{name}") for span in spans if span not in own]
+    return blocks or [span_anchor(owner.span, f"service-{name}")]
 
 
 def http_routes(mesh: ir.Mesh, port: ir.PortPolicy) -> Iterator[HttpRoute]:

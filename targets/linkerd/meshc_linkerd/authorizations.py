@@ -47,7 +47,7 @@ def digest(clients: Clients) -> str:
 def authorizations(scope: Scope, world: World, clients: Clients, target: Reference) -> Iterator[Resource]:
     """The objects that let some clients in. Raises InexpressibleError."""
     for number, (atoms, listed) in enumerate(clients, 1):
-        name = object_name(scope.prefix, digest(clients), str(number))
+        name = object_name(scope.prefix, str(number))
         requirements: list[Reference] = []
         spec = identities(world, atoms)
         if spec is not None:

@@ -21,6 +21,7 @@ MAX_CLASSES: Final = 512
 _ESCAPE: Final = "%(?:0[1-9A-F]|1[0-9A-F]|2[0-9A-C]|3[A-F]|40|5[BDE]|60|7[BCDF]|[89A-F][0-9A-F])"
 _PLAIN: Final = r"[^/;%\\]"
 _ANY_SEGMENT: Final = frozenset({".", ".."})
+"""What no canonical segment is."""
 
 State = frozenset[tuple[int, int]]
 """Patterns that may still match, each with how many of its segments have been seen; -1 where all that follows matches."""
@@ -161,11 +162,14 @@ def _checked(pattern: str) -> str:
 
 _ROOM: Final = "\0"
 """Stands in an expression where a canonical escape may be let in beside plain characters."""
+_NO_DOT: Final = rf"(?:[^/.;%\\]{_ROOM})"
 
 
 def _other(literals: Iterable[str]) -> str:
     """A canonical segment that is none of these."""
     listed = {*literals, *_ANY_SEGMENT}
+    if listed == _ANY_SEGMENT:
+        return rf"(?:\.{{0,2}}{_NO_DOT}(?:\.|{_NO_DOT})*|\.{{3}}(?:\.|{_NO_DOT})*)"
     return f"(?:{_but(listed, is_first=True)})"
 
 
