@@ -45,11 +45,15 @@ class Support:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One output file: `path` is relative to the target's folder; `sources` are the places that it comes from."""
+    """One output file: `path` is relative to the target's folder; `sources` are the places that it comes from.
+
+    `note` is text for whoever opens the file, which becomes a comment at its head.
+    """
 
     path: str
     resources: tuple[Mapping[str, Json], ...]
     sources: tuple[Span, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,8 @@ def _compile(
 
 
 def _file(path: str, document: Document) -> OutputFile:
-    text = _HEADER + print_documents(document.resources)
+    note = "".join(f"# {line}\n" for line in document.note.splitlines())
+    text = _HEADER + note + print_documents(document.resources)
     return OutputFile(path=path, text=text, sources=document.sources)
 
 

@@ -4,11 +4,17 @@ Values for the chart of istiod; it is not applied as an object, and whoever runs
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from meshc import ir
 from meshc.kubernetes.layout import MESH
 from meshc.target import Document, Json
 from meshc_istio.telemetry import providers
+
+_NOTE: Final = """\
+IMPORTANT: these are settings of Istio itself, not objects: `kubectl apply -k` leaves them out.
+The rules beside this file mean what the program says only if Istio is installed with them: take them over into its MeshConfig
+(with Helm: `helm upgrade istiod istio/istiod --namespace istio-system --reuse-values --values mesh.yaml`)."""
 
 
 def mesh_config(mesh: ir.Mesh) -> Document:
@@ -27,4 +33,4 @@ def mesh_config(mesh: ir.Mesh) -> Document:
         config["defaultConfig"] = {"gatewayTopology": topology}
     if listed := providers(mesh):
         config["extensionProviders"] = listed
-    return Document(path=MESH, resources=({"meshConfig": config},), sources=(mesh.span,))
+    return Document(path=MESH, resources=({"meshConfig": config},), sources=(mesh.span,), note=_NOTE)

@@ -47,8 +47,9 @@ _PROTOCOLS: Final = {
     ir.Protocol.TCP: "opaque",
     ir.Protocol.TLS: "TLS",
 }
-_MATCHES_IN_RULE: Final = 64
-_MATCHES_IN_ROUTE: Final = 127
+_MATCHES_IN_RULE: Final = 8
+_MATCHES_IN_ROUTE: Final = 120
+"""As the oldest CRDs that Linkerd brings take them: 8 matches a rule, 16 rules a route."""
 _GRPC_HEALTH: Final = ("POST", "/grpc.health.v1.Health/Check")
 
 
@@ -83,8 +84,9 @@ def _distinct(ports: tuple[ir.PortPolicy, ...]) -> tuple[ir.PortPolicy, ...]:
 
 
 def _blamed(port: ir.PortPolicy) -> Span:
-    """The rule that is most likely to blame: the last one with a condition."""
-    rules = [rule for stage in port.access for rule in stage.rules if rule.condition != ir.ALWAYS]
+    """The rule that is most likely to blame: the last one with a condition, else the last one."""
+    rules = [rule for stage in port.access for rule in stage.rules]
+    rules = [rule for rule in rules if rule.condition != ir.ALWAYS] or rules
     return rules[-1].span if rules else port.span
 
 

@@ -42,10 +42,11 @@ _APP_PROTOCOLS: Final = {
 }
 _EVERYTHING: Final = HTTPRouteMatch(path=PathMatch(type="PathPrefix", value="/"))
 _ROOT: Final = PathMatch(type="Exact", value="/")
-_MATCHES_IN_RULE: Final = 64
+_MATCHES_IN_RULE: Final = 8
+"""As the oldest CRDs that Linkerd brings take them."""
 _MOST_MATCHES: Final = 127
 _MOST_RULES: Final = 16
-_CODES: Final = frozenset({301, 302, 303, 307, 308})
+_CODES: Final = frozenset({301, 302})
 _GRPC_WORDS: Final = frozenset({"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"})
 _HTTP_WORDS: Final = {"5xx": "5xx", "gateway-error": "gateway-error", "retriable-4xx": "409"}
 
@@ -318,7 +319,7 @@ def _redirect(action: ir.Redirect) -> Filter:
     if "{" in action.target or action.target.endswith("/**") or parts.query:
         raise InexpressibleError("Linkerd redirects to a fixed path", "leave captures and the query out")
     if action.status not in _CODES:
-        raise InexpressibleError(f"Linkerd redirects with 301, 302, 303, 307 or 308, not with {action.status}")
+        raise InexpressibleError(f"Linkerd redirects with 301 or 302, not with {action.status}", "write `status 301`")
     return Filter(
         type="RequestRedirect",
         request_redirect=RequestRedirect(

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from meshc.kubernetes import ApiModel, Resource
 from meshc_istio.resources.telemetry import WorkloadSelector
 
@@ -213,7 +215,9 @@ class ConnectionPool(ApiModel):
 
 
 class OutlierDetection(ApiModel):
-    consecutive_5xx_errors: int
+    consecutive_5xx_errors: int = Field(
+        validation_alias="consecutive5xxErrors", serialization_alias="consecutive5xxErrors"
+    )
     consecutive_gateway_errors: int
     interval: str
     base_ejection_time: str
