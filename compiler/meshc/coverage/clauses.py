@@ -1,8 +1,8 @@
 """Clauses: a rule -> its sources, methods, paths, addresses and tests, each with what shows it from inside and from outside.
 
 A clause is a test as it is written, its `not` with it. Inside are requests that the rule matches by it: it holds, and so does
-all that is joined to it by `and`. Outside are requests that the rule would match if only the clause held. Lists are
-alternatives: each method of `GET|HEAD` is a clause, and so is each address block and each source.
+all that is joined to it by `and`. Outside are requests that the rule would match if only the clause held; that it would decide
+them, too, is known to `ports`. Lists are alternatives: each method of `GET|HEAD` is a clause, each address block, each source.
 """
 
 import re

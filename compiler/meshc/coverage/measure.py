@@ -1,6 +1,6 @@
 """Measure: what the tests of a program exercise, and what else they could."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from meshc.coverage.model import Coverage, Edge, Entry, Item, Kind, Point, Program, Standing, Undecided
@@ -19,26 +19,33 @@ _NOWHERE_ALIKE = "it is answered otherwise in an environment, and tests of the p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Coverage, and for each point that is missing a test that would show it."""
+    """Coverage, and tests that would show what is missing: each point that is, is shown by one of them at least.
+
+    `boundaries` are tests just outside of a clause, which people find easier to read; they show no more than `tests`.
+    """
 
     coverage: Coverage
-    tests: Mapping[Point, Placed]
-    placing: Placing
+    tests: tuple[Placed, ...]
+    boundaries: tuple[Placed, ...] = ()
 
 
-def measure(programs: Sequence[Program]) -> Measured:
-    """The coverage of a program by the tests that run in some of its environments, the base first."""
-    return _Measuring(programs).measured()
+def measure(programs: Sequence[Program], *, boundaries: bool = False) -> Measured:
+    """The coverage of a program by the tests that run in some of its environments, the base first.
+
+    Tests just outside of clauses are looked for only if `boundaries` are asked for.
+    """
+    return _Measuring(programs).measured(boundaries=boundaries)
 
 
-@dataclass(slots=True)
-class _Points:
-    """What was found out. `services` are those that an item is of, `dead` the rules that decide nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was found out. `services` are those that an item is of. `asked` says where a point was looked for that is missing."""
 
     standings: dict[Point, Standing] = field(default_factory=dict)
     reasons: dict[Point, str] = field(default_factory=dict)
     services: dict[Item, set[str]] = field(default_factory=dict)
     tests: dict[Point, Placed] = field(default_factory=dict)
+    asked: dict[Point, tuple[int, Witnesses]] = field(default_factory=dict)
 
 
 class _Measuring:
@@ -53,17 +60,28 @@ class _Measuring:
             for request in one.requests
             for point in observer.shown(request)
         )
-        self._found = _Points()
+        self._found = _Found()
         self._undecided: list[Undecided] = []
 
-    def measured(self) -> Measured:
+    def measured(self, *, boundaries: bool) -> Measured:
         for number, ports in enumerate(self._ports):
             for items in ports.values():
                 self._look_at(number, items)
         coverage = Coverage(entries=tuple(self._entries()), undecided=tuple(self._undecided))
-        missing = {point for entry in coverage.entries for point in _missing(entry)}
-        tests = {point: test for point, test in self._found.tests.items() if point in missing}
-        return Measured(coverage=coverage, tests=tests, placing=self._placing)
+        missing = [Point(one.item, edge) for one in coverage.entries for edge in one.unshown]
+        tests = [self._found.tests[point] for point in missing if point in self._found.tests]
+        beside = [test for point in missing if (test := self._boundary(point)) is not None] if boundaries else []
+        return Measured(coverage=coverage, tests=tuple(tests), boundaries=tuple(beside))
+
+    def _boundary(self, point: Point) -> Placed | None:
+        """A test just outside of a clause, if there is one that people would think of."""
+        if point.edge is not Edge.OUTSIDE or point not in self._found.asked:
+            return None
+        number, witnesses = self._found.asked[point]
+        for request in witnesses.near(point):
+            if self._placing.shows(request, number, point):
+                return self._placing.place(request, number, point)
+        return None
 
     # ---- ports ------------------------------------------------------------------------------------------------------
 
@@ -83,6 +101,7 @@ class _Measuring:
 
     def _settle(self, number: int, point: Point, witnesses: Witnesses) -> None:
         if self._found.standings.get(point) in {Standing.SHOWN, Standing.MISSING}:
+            self._found.asked.setdefault(point, (number, witnesses))
             return
         if point in self._shown:
             self._stand(point, Standing.SHOWN)
@@ -97,6 +116,7 @@ class _Measuring:
             if placed is None:
                 self._stand(point, Standing.UNTESTABLE, _NOWHERE_ALIKE)
                 return
+            self._found.asked.setdefault(point, (number, witnesses))
             for one in placed.shown - self._shown:
                 self._stand(one, Standing.MISSING)
                 self._found.tests.setdefault(one, placed)
@@ -136,7 +156,3 @@ def _ports(program: Program) -> dict[PortKey, PortItems]:
 
 
 _ORDER = {standing: place for place, standing in enumerate(Standing)}
-
-
-def _missing(entry: Entry) -> Iterator[Point]:
-    return (Point(entry.item, edge) for edge, one in entry.points.items() if one is Standing.MISSING)

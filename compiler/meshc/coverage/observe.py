@@ -69,13 +69,14 @@ class Observer:
                 yield from self._judged(judged, self._ports[key], self._evaluator.judge(key, leaving, request.claims))
 
     def _judged(self, port: CompiledPort, items: PortItems, judgement: Judgement) -> Iterator[Point]:
-        yield from map(Point, items.causes[_cause(port, judgement)])
+        cause = _cause(port, judgement)
+        yield from map(Point, items.causes[cause])
         if judgement.facts is None:
             return
         for one in items.clauses:
             if self._fits(one.clause.inside, judgement.facts):
                 yield Point(one.item, Edge.INSIDE)
-            if self._fits(one.clause.outside, judgement.facts):
+            if one.is_unmasked(cause) and self._fits(one.clause.outside, judgement.facts):
                 yield Point(one.item, Edge.OUTSIDE)
 
     def _fits(self, probe: Probe, facts: Facts) -> bool:

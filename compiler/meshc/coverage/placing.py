@@ -32,9 +32,10 @@ class Placing:
     def place(self, request: Request, number: int, point: Point) -> Placed | None:
         """A test that shows a point by a request that does so in the environment of this number; None if none can be written.
 
-        It is a test of the whole program if it is answered alike everywhere.
+        It is a test of the whole program if it is answered alike everywhere. Raises InternalError if the request does not
+        show the point.
         """
-        if point not in self._observers[number].shown(request):
+        if not self.shows(request, number, point):
             raise InternalError(f"regions say that {request} shows {point}, and it does not")
         answers = [observer.decide(request) for observer in self._observers]
         if self._programs[0].environment is None and len({_answer(one) for one in answers}) == 1:
@@ -46,6 +47,10 @@ class Placing:
             if environment is not None and point in shown:
                 return Placed(request=request, environment=environment, shown=shown, decision=answers[place])
         return None
+
+    def shows(self, request: Request, number: int, point: Point) -> bool:
+        """Whether a request shows a point in the environment of this number."""
+        return point in self._observers[number].shown(request)
 
 
 def _answer(decision: Decision) -> object:

@@ -24,6 +24,14 @@ class ClauseItem:
     item: Item
     cause: Cause
 
+    def is_unmasked(self, cause: Cause | None) -> bool:
+        """Whether the rule would decide a request that is decided so, if it matched: no deny does, nor any allow, if it is one."""
+        if cause is None:
+            return False
+        if self.cause.outcome is Outcome.ALLOWED:
+            return cause.outcome is Outcome.FORBIDDEN and cause.rule is None
+        return cause.outcome is Outcome.ALLOWED or (cause.outcome is Outcome.FORBIDDEN and cause.rule is None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PortItems:

@@ -1,10 +1,12 @@
 """Witnesses: for the points of one port, requests that show them, or why no test can."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
 from meshc.coverage.clauses import Probe
 from meshc.coverage.model import Edge, Item, Point, Standing
+from meshc.coverage.near import just_outside
 from meshc.coverage.ports import ClauseItem, PortItems
 from meshc.coverage.sayable import Unsayable, sayable
 from meshc.coverage.sending import Sending
@@ -61,8 +63,11 @@ class Witnesses:
             wanted = self._causes[point.item]
             region = self._space.causes(self._side).where(lambda cause: cause == wanted)
             return region, region
-        probe = one.clause.inside if point.edge is Edge.INSIDE else one.clause.outside
-        return self._probed(probe), self._telling(one, point.edge)
+        causes = self._space.causes(self._side)
+        if point.edge is Edge.INSIDE:
+            return self._probed(one.clause.inside), causes.where(lambda cause: cause == one.cause)
+        region = self._probed(one.clause.outside) & causes.where(one.is_unmasked)
+        return region, causes.where(_is_allowed) if one.cause.outcome is Outcome.FORBIDDEN else region
 
     def _probed(self, probe: Probe) -> Region:
         space, side = self._space, self._side
@@ -76,15 +81,6 @@ class Witnesses:
         for failing in probe.failing:
             region -= space.condition(side, failing)
         return region
-
-    def _telling(self, one: ClauseItem, edge: Edge) -> Region:
-        """The requests whose answer would be another if the clause were: inside its rule decides, outside nothing else does."""
-        causes = self._space.causes(self._side)
-        if edge is Edge.INSIDE:
-            return causes.where(lambda cause: cause == one.cause)
-        if one.cause.outcome is Outcome.ALLOWED:
-            return causes.where(_is_unmatched)
-        return causes.where(lambda cause: cause is not None and cause.outcome is Outcome.ALLOWED)
 
     @cached_property
     def _sayable(self) -> Region:
@@ -104,13 +100,24 @@ class Witnesses:
         if point.item in self._items.routes:
             region = self._sending.taking(self._space, self._items.routes.index(point.item))
             return self._said((region,)) if not region.is_empty else Standing.IMPOSSIBLE
-        region, telling = self._regions(point)
+        region, better = self._regions(point)
         if region.is_empty:
             return Standing.IMPOSSIBLE
         sent = self._sending.sent(self._space, region)
         if sent.is_empty:
             return Unsayable(NEVER_SENT)
-        return self._said((self._sending.sent(self._space, region & telling), sent))
+        return self._said((self._sending.sent(self._space, region & better), sent))
+
+    def near(self, point: Point) -> Iterator[Request]:
+        """Requests that may show a clause from just outside, the nearest first; a test can say them all."""
+        one = self._clauses[point.item]
+        inside = self.find(Point(point.item, Edge.INSIDE))
+        if isinstance(inside, Request):
+            side = self._side
+            for request in just_outside(one.clause.test, inside, side.mesh, side.port.protocol):
+                found = sayable(request, side.mesh)
+                if not isinstance(found, Unsayable):
+                    yield found
 
     def _said(self, regions: tuple[Region, ...]) -> Request | Unsayable:
         problem = Unsayable(NEVER_SENT)
@@ -124,6 +131,5 @@ class Witnesses:
         return problem
 
 
-def _is_unmatched(cause: Cause | None) -> bool:
-    """Whether no rule decided, and the request was refused for that."""
-    return cause is not None and cause.outcome is Outcome.FORBIDDEN and cause.rule is None
+def _is_allowed(cause: Cause | None) -> bool:
+    return cause is not None and cause.outcome is Outcome.ALLOWED
