@@ -2,6 +2,7 @@
 
 from meshc.coverage.measure import Measured, measure
 from meshc.coverage.model import Count, Coverage, Edge, Entry, Item, Kind, Program, Standing, Undecided, count, percent
+from meshc.coverage.suggest import Suggested, Suggestions, suggest
 
 __all__ = [
     "Count",
@@ -13,8 +14,11 @@ __all__ = [
     "Measured",
     "Program",
     "Standing",
+    "Suggested",
+    "Suggestions",
     "Undecided",
     "count",
     "measure",
     "percent",
+    "suggest",
 ]

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from meshc.coverage.model import Point, Program
 from meshc.coverage.observe import Observer
 from meshc.errors import InternalError
+from meshc.ir import Mesh
 from meshc.request import Decision, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A request as a test, of the program (None) or of one environment, with what it shows and how it is answered."""
+    """A request as a test, of the program (None) or of one environment, with what it shows and how it is answered.
 
+    `mesh` is the program for that environment.
+    """
+
+    mesh: Mesh
     request: Request
     environment: str | None
     shown: frozenset[Point]
@@ -40,12 +45,14 @@ class Placing:
         answers = [observer.decide(request) for observer in self._observers]
         if self._programs[0].environment is None and len({_answer(one) for one in answers}) == 1:
             shown = frozenset[Point]().union(*(observer.shown(request) for observer in self._observers))
-            return Placed(request=request, environment=None, shown=shown, decision=answers[0])
+            mesh = self._programs[0].mesh
+            return Placed(mesh=mesh, request=request, environment=None, shown=shown, decision=answers[0])
         for place in (number, *(other for other in range(len(self._programs)) if other != number)):
             environment = self._programs[place].environment
             shown = self._observers[place].shown(request)
             if environment is not None and point in shown:
-                return Placed(request=request, environment=environment, shown=shown, decision=answers[place])
+                mesh = self._programs[place].mesh
+                return Placed(mesh=mesh, request=request, environment=environment, shown=shown, decision=answers[place])
         return None
 
     def shows(self, request: Request, number: int, point: Point) -> bool:

@@ -13,8 +13,9 @@ from typing import Final
 from meshc import ast
 from meshc.coverage.clauses import show_rpc
 from meshc.coverage.measure import Measured
-from meshc.coverage.model import Edge, Entry, Kind, Point
+from meshc.coverage.model import Entry, Kind, Point
 from meshc.coverage.placing import Placed
+from meshc.coverage.wording import describe
 from meshc.errors import InternalError
 from meshc.format import format_source
 from meshc.ir import ExactPath, Protocol
@@ -148,25 +149,9 @@ def _comments(points: Sequence[Point]) -> Iterator[str]:
     """What a test covers: a line for each place in the source."""
     ordered = sorted(points, key=lambda point: (point.item.span.path, point.item.span.start))
     for place, found in groupby(ordered, key=lambda point: str(point.item.span)):
-        told = list(dict.fromkeys(map(describe, found)))
+        told = list(dict.fromkeys(describe(point.item, (point.edge,)) for point in found))
         more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
         yield f"{place}: {', '.join(told[:_TOLD])}{more}"
-
-
-def describe(point: Point) -> str:
-    """A point in a few words, its place left out."""
-    item = point.item
-    match item.kind:
-        case Kind.CLAUSE:
-            return f"{'inside' if point.edge is Edge.INSIDE else 'outside'} {item.text}"
-        case Kind.RULE:
-            return "rule"
-        case Kind.ROUTE:
-            return item.text
-        case Kind.REGION if item.port is not None:
-            return f"{item.port[1]}:{item.port[2]} {item.text.partition(' by `')[0]}"
-        case _:
-            return item.text
 
 
 def _laid_out(text: str) -> str:
