@@ -193,7 +193,7 @@ def test_test_in_the_model(project: Path, meshc: Meshc) -> None:
     (project / "policies" / "t.mesh").write_text('test "wrong" { deny web GET cart /items/1 }\n', encoding="utf-8")
     failed = meshc("test")
     assert failed.status == 1
-    assert "✗ policies/t.mesh:1: web GET shop.cart:8080 /items/1" in failed.out
+    assert "✗ policies/t.mesh:1: web GET cart /items/1" in failed.out
     assert "expected deny, found allow, by policies/shop.mesh:4" in failed.out
 
 

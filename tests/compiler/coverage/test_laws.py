@@ -4,10 +4,22 @@ from random import Random
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
+from meshc.coverage import Kind, Program, Standing, measure
+from meshc.coverage.model import Point
+from meshc.coverage.observe import Observer
+from meshc.coverage.ports import PortItems
+from meshc.coverage.sayable import Unsayable, sayable
+from meshc.ir import Mesh
+from meshc.request import Request
+from meshc.semantics.regions.ports import sides_of
+from meshc.semantics.show import identity_names
 from meshc_harness.compare import analyze_text
 from meshc_harness.covering import Covered, completed, covered
 from meshc_harness.programs import RandomProgram, programs
+from meshc_harness.requests import requests_to
+from meshc_harness.routed_requests import routed_request
 from meshc_harness.routes import routed_program
 
 pytestmark = pytest.mark.slow
@@ -47,3 +59,39 @@ def test_the_same_behind_routes(seed: int) -> None:
     if analyze_text(text + ACCESS).mesh is not None:
         text += ACCESS
     check(covered(text))
+
+
+@given(st.data(), programs())
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_what_a_request_shows_is_known_to_be_possible(data: st.DataObject, program: RandomProgram) -> None:
+    """The evaluator and the regions agree on what can be shown; without routes, on what a test can send, too."""
+    mesh = analyze_text(program.text).mesh
+    assume(mesh is not None)
+    assert mesh is not None
+    shown, standings = _observed(
+        mesh, [data.draw(requests_to(data.draw(st.sampled_from(program.ports)))) for _ in range(8)]
+    )
+    for point in shown:
+        assert standings[point] is Standing.MISSING, point
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_of_requests_behind_routes(seed: int) -> None:
+    rng = Random(seed)
+    program = routed_program(rng)
+    mesh = analyze_text(program.text + ACCESS).mesh or program.mesh
+    shown, standings = _observed(mesh, [routed_request(rng, program, rng.choice(program.ports)) for _ in range(60)])
+    for point in shown:
+        # A path that a route rewrites by what it captured is not followed backwards.
+        assert standings[point] in {Standing.MISSING, Standing.UNTESTABLE}, point
+
+
+def _observed(mesh: Mesh, requests: list[Request]) -> tuple[set[Point], dict[Point, Standing]]:
+    """The points that requests show, and how all points stand without any test."""
+    ports = {key: PortItems(side=side, names=identity_names(mesh)) for key, side in sides_of(mesh).items()}
+    observer = Observer(mesh, ports)
+    said = [one for one in (sayable(request, mesh) for request in requests) if not isinstance(one, Unsayable)]
+    shown = {point for request in said for point in observer.shown(request)}
+    entries = measure([Program(environment=None, mesh=mesh)]).coverage.entries
+    standings = {Point(one.item, edge): standing for one in entries for edge, standing in one.points.items()}
+    return {point for point in shown if point in standings or point.item.kind is not Kind.CLAUSE}, standings
