@@ -69,11 +69,13 @@ def clauses_of(rule: Rule, names: Names, *, is_grpc: bool = False) -> Iterator[C
     On a grpc port every call is POST, so that is no clause there, and a method of a gRPC service is one.
     """
     yield from _sources(rule, names)
-    for found in _literals(rule.condition, (), (2,), "", negated=False):
+    literals = tuple(_literals(rule.condition, (), (2,), "", negated=False))
+    is_alone = len({one.operation for one in literals if one.operation}) == 1
+    for found in literals:
         if is_grpc and found.test == _POST:
             continue
         call = show_rpc(found.test.pattern) if is_grpc and isinstance(found.test, PathIs) else None
-        is_part = call is None and found.operation not in {"", found.text}
+        is_part = call is None and not is_alone and found.operation not in {"", found.text}
         yield Clause(
             path=found.path,
             text=f"`{call or found.text}`" + (f" of `{found.operation}`" if is_part else ""),

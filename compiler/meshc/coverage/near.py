@@ -24,20 +24,23 @@ from meshc.ir import (
 )
 from meshc.request import Claim, Request
 
-_METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
+METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
+"""The methods that people know best, the best known first."""
 
 
 def just_outside(test: Condition | None, inside: Request, mesh: Mesh, protocol: Protocol) -> Iterator[Request]:
     """Requests like one that a clause holds for, for which its test might not; the nearest first. None is a test of the caller."""
     match test:
         case None:
-            for identity in dict.fromkeys(one.identity for one in mesh.workloads):
-                yield replace(inside, identity=identity)
+            # A service that calls itself is a poor example where there is another.
+            own = (inside.namespace, inside.service)
+            others = sorted(mesh.workloads, key=lambda one: (one.namespace, one.name) == own)
+            yield from (replace(inside, identity=one.identity) for one in others)
         case PathIs():
             for path in _paths(inside.path or "/", protocol):
                 yield replace(inside, path=path)
         case MethodIs():
-            for method in _METHODS:
+            for method in METHODS:
                 yield replace(inside, method=method)
         case AddressIn(address=AddressOf.PEER, blocks=blocks):
             for block in blocks:

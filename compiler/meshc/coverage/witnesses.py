@@ -1,18 +1,19 @@
 """Witnesses: for the points of one port, requests that show them, or why no test can."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
 from meshc.coverage.clauses import Probe
 from meshc.coverage.model import Edge, Item, Point, Standing
-from meshc.coverage.near import just_outside
+from meshc.coverage.near import METHODS, just_outside
 from meshc.coverage.ports import ClauseItem, PortItems
 from meshc.coverage.sayable import Unsayable, sayable
 from meshc.coverage.sending import Sending
 from meshc.difference.examples import Examples
 from meshc.difference.naming import Naming
-from meshc.ir import ALWAYS, AnyIdentity, AnyPeer, IdentityPrefix, Principals
+from meshc.ir import ALWAYS, AnyIdentity, AnyPeer, IdentityPrefix, MethodIs, Principals
 from meshc.request import Request
 from meshc.semantics.regions.diagram import Region
 from meshc.semantics.regions.ports import Cause, Outcome
@@ -124,11 +125,19 @@ class Witnesses:
         for region in (*(one & self._sayable for one in regions), *regions):
             if region.is_empty:
                 continue
-            found = sayable(self._examples.request(region), self._side.mesh)
+            found = sayable(self._with_usual_method(self._examples.request(region)), self._side.mesh)
             if not isinstance(found, Unsayable):
                 return found
             problem = found
         return problem
+
+    def _with_usual_method(self, request: Request) -> Request:
+        """The request with a method that people know, where any that no rule names will do."""
+        variable = self._space.aspects.method
+        named = {test.methods[0] for test in variable.tests if isinstance(test, MethodIs)} if variable else set[str]()
+        if variable is None or request.method in named:
+            return request
+        return replace(request, method=next((one for one in METHODS if one not in named), request.method))
 
 
 def _is_allowed(cause: Cause | None) -> bool:
