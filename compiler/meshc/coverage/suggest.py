@@ -110,13 +110,16 @@ class _Writer:
         return "\n".join((*lines, "}"))
 
     def _cases(self, one: Suggested) -> Iterator[str]:
-        """What is to be expected: the answer where something is said of what arrives, the way where a route is."""
+        """What is to be expected: the answer where rules are shown, the way where a route is, unless the request is refused."""
         decision = one.test.decision
         request = self._request(one.test)
-        is_answered = decision.allowed is None
-        if not is_answered and any(point.item.kind is not Kind.ROUTE for point in one.points):
-            yield f"{'allow' if decision.allowed else 'deny'} {request}"
-        if is_answered or any(point.item.kind is Kind.ROUTE for point in one.points):
+        is_routed = any(point.item.kind is Kind.ROUTE for point in one.points)
+        is_judged = any(point.item.kind is not Kind.ROUTE for point in one.points)
+        if decision.allowed is False:
+            yield f"deny {request}"
+        if decision.allowed and is_judged:
+            yield f"allow {request}"
+        if decision.allowed is None or (decision.allowed and is_routed):
             yield _way(one.test, request)
 
     def _request(self, test: Placed) -> str:

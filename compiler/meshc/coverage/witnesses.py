@@ -100,7 +100,11 @@ class Witnesses:
         """A request that a test can send and that shows a point; IMPOSSIBLE where no request at all shows it."""
         if point.item in self._items.routes:
             region = self._sending.taking(self._space, self._items.routes.index(point.item))
-            return self._said((region,)) if not region.is_empty else Standing.IMPOSSIBLE
+            if region.is_empty:
+                return Standing.IMPOSSIBLE
+            # Where a request went that is refused, real sidecars do not show.
+            arriving = self._sending.sent(self._space, self._space.allowed(self._side))
+            return self._said((region & arriving, region))
         region, better = self._regions(point)
         if region.is_empty:
             return Standing.IMPOSSIBLE
