@@ -75,7 +75,7 @@ def clauses_of(rule: Rule, names: Names, *, is_grpc: bool = False) -> Iterator[C
         if is_grpc and found.test == _POST:
             continue
         call = show_rpc(found.test.pattern) if is_grpc and isinstance(found.test, PathIs) else None
-        is_part = call is None and not is_alone and found.operation not in {"", found.text}
+        is_part = call is None and not is_alone and found.operation != ""
         yield Clause(
             path=found.path,
             text=f"`{call or found.text}`" + (f" of `{found.operation}`" if is_part else ""),
@@ -125,7 +125,7 @@ def _literals(
     node: Condition, context: tuple[Condition, ...], path: tuple[int, ...], operation: str, *, negated: bool
 ) -> Iterator[_Literal]:
     """The tests below a node. Negation is pushed down to them, which turns `and` and `or` around."""
-    if not operation and (known := operation_of(node)) is not None:
+    if isinstance(node, AllOf) and (known := operation_of(node)) is not None:
         operation = show_operation(*known)
     match node:
         case Not(condition=inner):
