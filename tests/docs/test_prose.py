@@ -44,6 +44,13 @@ service web in shop
 service cart in shop { port 8080 http version v1 version v2 }
 access cart { allow web }
 """,
+    # The program of the page on testing.
+    "items": """
+namespace shop
+service web in shop
+service cart in shop { port 8080 http }
+access cart { allow web from 10.0.0.0/8 to GET|HEAD /items/{id} }
+""",
     # One service of each kind, none of them open yet.
     "shop": """
 mesh shop { trust-domain "shop.example" also "ops.example" }

@@ -26,6 +26,9 @@ class Arguments:
     services: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     all: bool = False
+    coverage: bool = False
+    suggest: bool = False
+    min_coverage: float | None = None
     check: bool = False
     validate: Path | None = None
     diff: bool = False
@@ -127,7 +130,12 @@ def _check(commands: "_Commands", common: _Parser) -> None:
     _program(parser)
     parser.add_argument("--target", metavar="T,…", help="targets that must be able to express it")
     _environment(parser, "one environment (default: the program and each of its environments)")
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="how to print findings")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "sarif", "github", "junit"),
+        default="text",
+        help="how to print findings: sarif for code scanning, junit for the reports of a CI",
+    )
     parser.add_argument("--watch", action="store_true", help="check again whenever a file changes")
 
 
@@ -177,6 +185,28 @@ def _test(commands: "_Commands", common: _Parser) -> None:
     )
     _environment(parser, "one environment (default: the program and each of its environments)")
     parser.add_argument("--format", choices=("text", "json", "junit"), default="text", help="how to print results")
+    parser.add_argument(
+        "--coverage", action="store_true", help="say which rules, clauses, regions and routes no test exercises"
+    )
+    parser.add_argument("--suggest", action="store_true", help="print tests that exercise what is missing")
+    parser.add_argument(
+        "--min-coverage",
+        dest="min_coverage",
+        type=_percentage,
+        metavar="PERCENT",
+        help="exit with 1 if less than this is exercised",
+    )
+
+
+def _percentage(text: str) -> float:
+    """A number from 0 to 100, with or without a percent sign."""
+    try:
+        found = float(text.removesuffix("%"))
+    except ValueError:
+        found = -1
+    if not 0 <= found <= 100:
+        raise argparse.ArgumentTypeError(f"`{text}` is no percentage from 0 to 100")
+    return found
 
 
 def _decide(commands: "_Commands", common: _Parser) -> None:

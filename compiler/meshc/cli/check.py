@@ -78,6 +78,12 @@ def _print(project: Project, found: tuple[Diagnostic, ...], kind: str, console: 
 def _print_for_machines(
     found: Sequence[Diagnostic], sources: Mapping[str, SourceFile], kind: str, console: Console
 ) -> None:
-    from meshc.diagnostics.render import render_github, render_json  # noqa: PLC0415  one of several formats
+    from meshc.diagnostics import render  # noqa: PLC0415  not needed for text
 
-    console.print((render_json if kind == "json" else render_github)(found, sources))
+    renderers = {
+        "json": render.render_json,
+        "sarif": render.render_sarif,
+        "github": render.render_github,
+        "junit": render.render_junit,
+    }
+    console.print(renderers[kind](found, sources))

@@ -1,11 +1,14 @@
 """Reports of test runs: text for people, JSON and JUnit for machines."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from meshc.cli.arguments import Arguments
+from meshc.cli.console import Console
+from meshc.diagnostics.render.xml_text import attribute, element_text
 from meshc.source import Span
+from meshc.target import Json
 
 _GREEN, _RED, _END = "\x1b[32m", "\x1b[31m", "\x1b[0m"
 
@@ -42,6 +45,38 @@ class Suite:
         return f"{self.title} [{self.environment}]" if self.environment else self.title
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What was asked for beside the results: coverage and suggested tests, each as text and as plain data."""
+
+    coverage: str = ""
+    coverage_data: Json = None
+    suggestions: str = ""
+    suggestions_data: Json = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+def print_report(suites: Sequence[Suite], arguments: Arguments, console: Console, extras: Extras | None = None) -> None:
+    """Print results in the format that was asked for.
+
+    Suggested tests are a result that can be appended to a file: as text they are all that is printed to standard output.
+    """
+    match arguments.format:
+        case "json":
+            console.print(print_json(suites, extras))
+        case "junit":
+            console.print(print_junit(suites, extras))
+        case _:
+            texts = [print_text(suites, coloured=console.colors("stdout"), verbose=console.verbose)]
+            if extras is not None and extras.coverage:
+                texts.append(extras.coverage)
+            if extras is None or extras.suggestions_data is None:
+                console.print("\n\n".join(texts))
+                return
+            console.say("\n\n".join(texts))
+            console.print(extras.suggestions)
+
+
 def print_text(suites: Sequence[Suite], *, coloured: bool, verbose: bool) -> str:
     """A line a block, and every failed case; with `verbose` every case."""
     good, bad, end = (_GREEN, _RED, _END) if coloured else ("", "", "")
@@ -63,9 +98,9 @@ def print_text(suites: Sequence[Suite], *, coloured: bool, verbose: bool) -> str
     return "\n".join(lines)
 
 
-def print_json(suites: Sequence[Suite]) -> str:
+def print_json(suites: Sequence[Suite], extras: Extras | None = None) -> str:
     """The whole report. Schema: `schemas/test-report.schema.json`."""
-    report = {
+    report: dict[str, Json] = {
         "version": 1,
         "passed": sum(result.passed for suite in suites for result in suite.results),
         "failed": sum(not result.passed for suite in suites for result in suite.results),
@@ -90,20 +125,24 @@ def print_json(suites: Sequence[Suite]) -> str:
             for suite in suites
         ],
     }
+    if extras is not None and extras.coverage_data is not None:
+        report["coverage"] = extras.coverage_data
+    if extras is not None and extras.suggestions_data is not None:
+        report["suggestions"] = extras.suggestions_data
     return json.dumps(report, indent=2)
 
 
-def print_junit(suites: Sequence[Suite]) -> str:
-    """JUnit XML, one `testsuite` a block."""
+def print_junit(suites: Sequence[Suite], extras: Extras | None = None) -> str:
+    """JUnit XML, one `testsuite` a block; coverage and suggested tests are one more, without cases."""
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>"]
     for suite in suites:
         failed = sum(not result.passed for result in suite.results)
-        name = quoteattr(_plain(suite.name))
+        name = attribute(suite.name)
         lines.append(f'  <testsuite name={name} tests="{len(suite.results)}" failures="{failed}">')
         for result in suite.results:
             attributes = (
-                f"name={quoteattr(_plain(f'{result.expected}: {result.request}'))} classname={name} "
-                f"file={quoteattr(result.span.path)} line={quoteattr(str(result.span.line))}"
+                f"name={attribute(f'{result.expected}: {result.request}')} classname={name} "
+                f"file={attribute(result.span.path)} line={attribute(str(result.span.line))}"
             )
             if result.passed:
                 lines.append(f"    <testcase {attributes}/>")
@@ -111,13 +150,21 @@ def print_junit(suites: Sequence[Suite]) -> str:
             message = f"expected {result.expected}, found {result.found}"
             place = f"decided by {result.place}" if result.place else ""
             lines.append(f"    <testcase {attributes}>")
-            lines.append(f"      <failure message={quoteattr(_plain(message))}>{escape(_plain(place))}</failure>")
+            lines.append(f"      <failure message={attribute(message)}>{element_text(place)}</failure>")
             lines.append("    </testcase>")
         lines.append("  </testsuite>")
+    lines += () if extras is None else _extra_suite(extras)
     lines.append("</testsuites>")
     return "\n".join(lines)
 
 
-def _plain(text: str) -> str:
-    """Text that XML can hold: other control characters become `?`."""
-    return "".join(char if char >= " " or char in "\t\n" else "?" for char in text)
+def _extra_suite(extras: Extras) -> Iterator[str]:
+    yield '  <testsuite name="coverage" tests="0" failures="0">'
+    if extras.properties:
+        yield "    <properties>"
+        for name, value in extras.properties.items():
+            yield f"      <property name={attribute(name)} value={attribute(value)}/>"
+        yield "    </properties>"
+    shown = "\n\n".join(text for text in (extras.coverage, extras.suggestions) if text)
+    yield f"    <system-out>{element_text(shown)}</system-out>"
+    yield "  </testsuite>"

@@ -48,11 +48,12 @@ Expected = AccessExpected | RouteExpected | StatusExpected | RedirectExpected
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestCase:
-    """One line of a test block."""
+    """One line of a test block; `request_span` is where its request is written."""
 
     request: Request
     expected: Expected
     span: Span = field(compare=False)
+    request_span: Span = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def _lower_case(
     expected = _expected(context, world, node)
     if request is None or expected is None:
         return None
-    return TestCase(request=request, expected=expected, span=node.span)
+    return TestCase(request=request, expected=expected, span=node.span, request_span=node.request.span)
 
 
 def _expected(context: Context, world: World, node: ast.AccessTest | ast.RouteTest | ast.ExpectTest) -> Expected | None:

@@ -38,6 +38,7 @@ def test_reports_of_tests(project: Path, meshc: Meshc) -> None:
     ran = meshc("test", "--format", "json")
     assert ran.status == 1
     validate("test-report", ran.out)
+    validate("test-report", meshc("test", "--coverage", "--suggest", "--format", "json").out)
 
 
 def test_targets(meshc: Meshc) -> None:

@@ -1,6 +1,7 @@
-"""JSON for programs and annotations for GitHub."""
+"""JSON for programs, annotations for GitHub, SARIF and JUnit."""
 
 import json
+import xml.etree.ElementTree as ET
 from importlib.resources import files
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from meshc.diagnostics import RULES, Diagnostic, Label, diagnose
-from meshc.diagnostics.render import render_github, render_json
+from meshc.diagnostics.render import render_github, render_json, render_junit, render_sarif
 from meshc.source import BUILTIN, SourceFile, Span
 
 SOURCE = SourceFile("a.mesh", "access paymens {\n}\n")
@@ -91,6 +92,59 @@ def test_github(found: Diagnostic, expected: str) -> None:
     assert render_github((found,), SOURCES) == expected
 
 
+def test_sarif() -> None:
+    log = json.loads(render_sarif((NAMED, BLOCK, NAMED), SOURCES))
+    assert log["version"] == "2.1.0"
+    run = log["runs"][0]
+    assert [one["id"] for one in run["tool"]["driver"]["rules"]] == ["unknown-service", "unused-declaration"]
+    assert [one["level"] for one in run["results"]] == ["error", "warning", "error"]
+    named = run["results"][0]
+    assert named["message"]["text"] == "no service is named `paymens` (not found)\nhelp: did you mean `payments`?"
+    assert named["locations"] == [
+        {
+            "physicalLocation": {
+                "artifactLocation": {"uri": "a.mesh"},
+                "region": {"startLine": 1, "startColumn": 8, "endLine": 1, "endColumn": 15},
+            }
+        }
+    ]
+    # What no file declares has no location.
+    assert [one["message"]["text"] for one in named["relatedLocations"]] == ["declared"]
+
+
+def test_sarif_tells_findings_of_two_files_apart() -> None:
+    found = [diagnose("syntax-error", Span(path, 0, 0, 1, 1), "m") for path in ("a.mesh", "b c.mesh")]
+    results = json.loads(render_sarif(found, SOURCES))["runs"][0]["results"]
+    assert len({one["partialFingerprints"]["meaning/v1"] for one in results}) == 2
+    assert results[1]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "b%20c.mesh"
+
+
+def test_junit() -> None:
+    suites = ET.fromstring(
+        render_junit((NAMED, BLOCK, diagnose("split-not-100", Span("b.mesh", 0, 0, 2, 1), "m")), SOURCES)
+    )
+    assert [(one.get("name"), one.get("tests"), one.get("failures")) for one in suites] == [
+        ("a.mesh", "2", "1"),
+        ("b.mesh", "1", "1"),
+    ]
+    error, warning = suites[0]
+    failure = error.find("failure")
+    assert failure is not None
+    assert (error.get("classname"), error.get("line"), failure.get("message")) == (
+        "unknown-service",
+        "1",
+        "no service is named `paymens`",
+    )
+    assert failure.text == "not found\nb.mesh:2: declared\ndefault\nhelp: did you mean `payments`?"
+    assert warning.find("failure") is None
+    assert warning.findtext("system-out", "").startswith("warning: m")
+
+
+def test_junit_of_nothing_is_one_case_that_passes() -> None:
+    suites = ET.fromstring(render_junit((), {}))
+    assert [(one.get("tests"), one.get("failures"), len(one)) for one in suites] == [("1", "0", 1)]
+
+
 SPANS = st.builds(
     lambda path, start, length: (
         SOURCE.span(start, start + length) if path == "a.mesh" else Span(path, start, start + length, 1, 1)
@@ -120,3 +174,8 @@ def test_any_diagnostics(found: list[Diagnostic]) -> None:
     commands = render_github(found, SOURCES).splitlines()
     assert len(commands) == len(found)
     assert all(line.startswith(("::error ", "::warning ")) for line in commands)
+    run = json.loads(render_sarif(found, SOURCES))["runs"][0]
+    rules = [one["id"] for one in run["tool"]["driver"]["rules"]]
+    assert [rules[one["ruleIndex"]] for one in run["results"]] == [one.name for one in found]
+    suites = ET.fromstring(render_junit(found, SOURCES))
+    assert sum(len(suite) for suite in suites) == max(1, len(found))

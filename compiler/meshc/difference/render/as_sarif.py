@@ -3,15 +3,12 @@
 What has no line there any more is placed at its line in the old one. Source: OASIS SARIF 2.1.0.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
-from meshc._version import __version__
 from meshc.diagnostics.render.cells import visible
+from meshc.diagnostics.render.sarif_log import SarifRule, sarif_location, sarif_log, sarif_result
 from meshc.difference.model import (
     Answer,
     Change,
@@ -25,32 +22,22 @@ from meshc.difference.model import (
 from meshc.difference.render.summary import HEADINGS, LIMIT, blamed, environments_of, headline
 from meshc.target import Json
 
-_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rule:
-    """A kind of result."""
-
-    name: str
-    level: str
-    text: str
-
-
-_RULES: Final[Mapping[Change, _Rule]] = {
-    Change.OPENED: _Rule(name="access-opened", level="warning", text="Requests are let through that were refused."),
-    Change.CLOSED: _Rule(name="access-closed", level="note", text="Requests are refused that were let through."),
-    Change.CHANGED: _Rule(
+_RULES: Final[Mapping[Change, SarifRule]] = {
+    Change.OPENED: SarifRule(name="access-opened", level="warning", text="Requests are let through that were refused."),
+    Change.CLOSED: SarifRule(name="access-closed", level="note", text="Requests are refused that were let through."),
+    Change.CHANGED: SarifRule(
         name="refusal-changed", level="note", text="Requests are refused in another way than before."
     ),
-    Change.ROUTING: _Rule(name="routing-changed", level="note", text="Requests go elsewhere than before."),
-    Change.SETTINGS: _Rule(name="settings-changed", level="note", text="Calls travel with other settings than before."),
-    Change.WEAKENED_MTLS: _Rule(
+    Change.ROUTING: SarifRule(name="routing-changed", level="note", text="Requests go elsewhere than before."),
+    Change.SETTINGS: SarifRule(
+        name="settings-changed", level="note", text="Calls travel with other settings than before."
+    ),
+    Change.WEAKENED_MTLS: SarifRule(
         name="mtls-weakened", level="warning", text="A port takes plaintext that it did not take."
     ),
 }
-_PRESENCE: Final = _Rule(name="presence-changed", level="note", text="A service or port was added or removed.")
-_UNDECIDED: Final = _Rule(
+_PRESENCE: Final = SarifRule(name="presence-changed", level="note", text="A service or port was added or removed.")
+_UNDECIDED: Final = SarifRule(
     name="not-decided", level="warning", text="Two versions are too complex to be compared exactly."
 )
 _ALL: Final = (*_RULES.values(), _PRESENCE, _UNDECIDED)
@@ -59,21 +46,7 @@ _ALL: Final = (*_RULES.values(), _PRESENCE, _UNDECIDED)
 def render_sarif(difference: Difference) -> str:
     """The whole difference as one run."""
     results = [result for subject in difference.subjects for result in _results(subject, difference)]
-    driver: Json = {
-        "name": "meshc diff",
-        "version": __version__,
-        "informationUri": "https://meshc.dev/",
-        "rules": [
-            {
-                "id": one.name,
-                "shortDescription": {"text": one.text},
-                "defaultConfiguration": {"level": one.level},
-            }
-            for one in _ALL
-        ],
-    }
-    run: Json = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+    return sarif_log("meshc diff", _ALL, results)
 
 
 def _results(subject: SubjectDifference, difference: Difference) -> Iterator[Json]:
@@ -92,7 +65,7 @@ def _results(subject: SubjectDifference, difference: Difference) -> Iterator[Jso
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    rule: _Rule
+    rule: SarifRule
     text: str
     new: Place | None
     old: Place | None
@@ -102,15 +75,8 @@ class _Result:
         text = visible(f"{self.text} ({where})" if where else self.text)
         primary = self.new or self.old
         related = self.old if self.new is not None else None
-        result: dict[str, Json] = {
-            "ruleId": self.rule.name,
-            "ruleIndex": _ALL.index(self.rule),
-            "level": self.rule.level,
-            "message": {"text": text},
-            "partialFingerprints": {"meaning/v1": hashlib.sha256(f"{self.rule.name} {text}".encode()).hexdigest()[:32]},
-        }
-        if primary is not None:
-            result["locations"] = [_location(primary)]
+        locations = [] if primary is None else [_location(primary)]
+        result = sarif_result(self.rule, _ALL.index(self.rule), text, locations)
         if related is not None:
             result["relatedLocations"] = [
                 {**_location(related), "id": 1, "message": {"text": visible(f"before: {related}")}}
@@ -147,6 +113,4 @@ def _undecided(subject: SubjectDifference, one: Undecided) -> _Result:
 
 
 def _location(place: Place) -> dict[str, Json]:
-    region: Json = {"startLine": place.line, "startColumn": place.column}
-    artifact: Json = {"uri": quote(place.path, errors="surrogatepass")}
-    return {"physicalLocation": {"artifactLocation": artifact, "region": region}}
+    return sarif_location(place.path, {"startLine": place.line, "startColumn": place.column})

@@ -126,6 +126,11 @@ class Space:
         compiler = self._compilers[self.sides[0]]
         return Diagram(self.forest, self.forest.all_of((self.feasible.root, compiler.predicates.callers(principals))))
 
+    def meant(self, side: PortSide, principals: Principals) -> Region:
+        """The requests of callers whom a port's rules take as these: where it sees no identities, only `anyone` means somebody."""
+        node = self._compilers[side].predicates.meant(principals)
+        return Diagram(self.forest, self.forest.all_of((self.feasible.root, node)))
+
     def condition(self, side: PortSide, condition: Condition) -> Region:
         """The requests for which a condition holds, as a port sees them."""
         node = self._compilers[side].predicates.condition(condition)
