@@ -75,13 +75,13 @@ def _is_everywhere(listed: tuple[Place, ...]) -> bool:
 
 def identities(world: World, atoms: frozenset[Atom]) -> MeshTLSAuthenticationSpec | None:
     """Who is meant; None for everybody, with an identity or without. Raises InexpressibleError."""
-    everybody = world.everybody()
+    everybody = world.everybody
     if atoms == everybody:
         return None
     if NOBODY_KNOWN in atoms:
         reason = "Linkerd lets callers without an identity in together with everybody else, or not at all"
         raise InexpressibleError(reason, "demand mTLS, or leave the exception out")
-    if atoms == world.identities():
+    if atoms == world.identities:
         return MeshTLSAuthenticationSpec(identities=("*",))
     refs: list[IdentityReference] = []
     for namespace, known in world.named.items():
@@ -100,7 +100,7 @@ def identities(world: World, atoms: frozenset[Atom]) -> MeshTLSAuthenticationSpe
 
 def is_enumerated(world: World, atoms: frozenset[Atom]) -> bool:
     """Whether callers are meant that cannot be listed, such as everybody but one: only those that are declared get in."""
-    if atoms in (world.everybody(), world.identities()) or NOBODY_KNOWN in atoms:
+    if atoms in (world.everybody, world.identities) or NOBODY_KNOWN in atoms:
         return False
     rests = [
         namespace
@@ -112,6 +112,6 @@ def is_enumerated(world: World, atoms: frozenset[Atom]) -> bool:
 
 def has_strange(world: World, atoms: frozenset[Atom]) -> str | None:
     """An identity that is none of a service account, if one is meant by itself."""
-    if atoms >= world.identities():
+    if atoms >= world.identities:
         return None
     return next((one for one in world.strange if one in atoms and namespace_of(one, world.trust_domain) is None), None)

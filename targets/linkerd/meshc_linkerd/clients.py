@@ -24,11 +24,16 @@ ANYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """All atoms of a mesh. `named` are identities, by namespace where they have one."""
+    """All atoms of a mesh. `named` are identities, by namespace where they have one; `strange` are all others.
+
+    `identities` is everybody with an identity, `everybody` callers without one as well.
+    """
 
     trust_domain: str
     named: Mapping[str, tuple[str, ...]]
     strange: tuple[str, ...]
+    identities: frozenset[Atom]
+    everybody: frozenset[Atom]
 
     @classmethod
     def of(cls, mesh: ir.Mesh) -> "World":
@@ -43,17 +48,16 @@ class World:
             else:
                 by_namespace.setdefault(namespace, []).append(identity)
         named = {namespace: tuple(found) for namespace, found in sorted(by_namespace.items())}
-        return cls(trust_domain=mesh.trust_domain, named=named, strange=tuple(strange))
-
-    def identities(self) -> frozenset[Atom]:
-        """Everybody with an identity."""
-        rests = (f"ns:{namespace}" for namespace in self.named)
-        known = (one for found in self.named.values() for one in found)
-        return frozenset((*known, *rests, *self.strange, OTHERS))
-
-    def everybody(self) -> frozenset[Atom]:
-        """And callers without one."""
-        return self.identities() | {NOBODY_KNOWN}
+        rests = (f"ns:{namespace}" for namespace in named)
+        known = (one for found in named.values() for one in found)
+        everybody = frozenset((*known, *rests, *strange, OTHERS))
+        return cls(
+            trust_domain=mesh.trust_domain,
+            named=named,
+            strange=tuple(strange),
+            identities=everybody,
+            everybody=everybody | {NOBODY_KNOWN},
+        )
 
     def namespace(self, name: str) -> frozenset[Atom]:
         """All identities of a namespace."""
@@ -67,9 +71,9 @@ class World:
     def _atoms(self, principal: ir.Principal) -> frozenset[Atom]:
         match principal:
             case ir.AnyPeer():
-                return self.everybody()
+                return self.everybody
             case ir.AnyIdentity():
-                return self.identities()
+                return self.identities
             case ir.ExactIdentity(identity=identity):
                 return frozenset({identity})
             case ir.IdentityPrefix(prefix=prefix):
@@ -80,7 +84,7 @@ class World:
     def _prefix(self, prefix: str) -> frozenset[Atom]:
         own = f"spiffe://{self.trust_domain}/"
         if own.startswith(prefix) or prefix == f"{own}ns/":
-            return self.identities()
+            return self.identities
         namespace, _, rest = prefix.removeprefix(f"{own}ns/").partition("/")
         if prefix.startswith(f"{own}ns/") and rest in {"", "sa/"} and namespace in self.named:
             return self.namespace(namespace)

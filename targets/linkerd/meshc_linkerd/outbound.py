@@ -62,27 +62,33 @@ class _Planned:
     annotations: Annotations
 
 
-def outbound_objects(mesh: ir.Mesh, workload: ir.Workload) -> Iterator[Placed]:
-    """The objects of a workload. Raises InexpressibleError, which the checks have found before."""
-    for version in named_versions(mesh, workload):
-        yield _version_service(workload, version)
+VersionKey = tuple[str, str, str | None]
+"""Namespace and name of a service, and the name of a version."""
+
+
+def outbound_objects(workload: ir.Workload, named: frozenset[VersionKey]) -> Iterator[Placed]:
+    """The objects of a workload; `named` are the versions that some route leads to.
+
+    Raises InexpressibleError, which the checks have found before.
+    """
+    for version in workload.versions:
+        if (workload.namespace, workload.name, version.name) in named:
+            yield _version_service(workload, version)
     for port in workload.ports:
         if port.protocol.is_http and not _is_plain(workload, port):
             yield from routes_of(workload, port)
 
 
-def named_versions(mesh: ir.Mesh, workload: ir.Workload) -> tuple[ir.Version, ...]:
-    """The versions that some route leads to."""
+def named_versions(mesh: ir.Mesh) -> frozenset[VersionKey]:
+    """The versions that some route of the mesh leads to."""
     owners: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
-    routes = (route for owner in owners for port in owner.ports for route in port.routes)
-    named = {
-        one.version
-        for route in routes
-        if isinstance(route.action, ir.Forward)
-        for one in route.action.destinations
-        if (one.namespace, one.service) == (workload.namespace, workload.name)
-    }
-    return tuple(one for one in workload.versions if one.name in named)
+    actions = (route.action for owner in owners for port in owner.ports for route in port.routes)
+    return frozenset(
+        (one.namespace, one.service, one.version)
+        for action in actions
+        if isinstance(action, ir.Forward)
+        for one in action.destinations
+    )
 
 
 def _version_service(workload: ir.Workload, version: ir.Version) -> Placed:

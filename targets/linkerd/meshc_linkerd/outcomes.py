@@ -45,13 +45,15 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tests:
-    """All that the rules of a port look at."""
+    """All that the rules of a port look at; `numbers` has the place of each pattern, `places` all addresses, cut by `blocks`."""
 
     patterns: tuple[ir.PathPattern, ...]
+    numbers: Mapping[ir.PathPattern, int]
     hosts: tuple[str, ...]
     methods: tuple[str, ...]
     headers: tuple[ir.HeaderIs, ...]
     blocks: tuple[ir.IpBlock, ...]
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +100,16 @@ def _collect(port: ir.PortPolicy, probes: Sequence[Probe]) -> _Tests:
             raise InexpressibleError("Linkerd's routes test paths, methods, hosts and headers", "test one of those")
     own = {one.method for one in probes}
     blocks = [block for atom in atoms if isinstance(atom, ir.AddressIn) for block in _peer_blocks(atom)]
+    cut = tuple(dict.fromkeys((*blocks, *(block for one in probes for block in one.networks))))
+    numbers = {pattern: number for number, pattern in enumerate(dict.fromkeys(patterns))}
     return _Tests(
-        patterns=tuple(dict.fromkeys(patterns)),
+        patterns=tuple(numbers),
+        numbers=numbers,
         hosts=tuple(sorted({_host(atom.test) for atom in atoms if isinstance(atom, ir.HostIs)})),
         methods=tuple(sorted(methods | own)),
         headers=headers,
-        blocks=tuple(dict.fromkeys((*blocks, *(block for one in probes for block in one.networks)))),
+        blocks=cut,
+        places=places(cut),
     )
 
 
@@ -163,19 +169,20 @@ def _kinds(tests: _Tests) -> Iterator[Kind]:
 
 def _clients(world: World, port: ir.PortPolicy, tests: _Tests, kind: Kind, probes: Sequence[Probe]) -> Clients:
     by_place: dict[Place, frozenset[Atom]] = {}
-    known = world.everybody() if port.mtls is ir.MtlsMode.PERMISSIVE else world.identities()
-    for place in places(tests.blocks):
-        found = _allowed(world, port, tests, kind, place) & known
+    known = world.everybody if port.mtls is ir.MtlsMode.PERMISSIVE else world.identities
+    everywhere = None if tests.blocks else _allowed(world, port, tests, kind, tests.places[0]) & known
+    for place in tests.places:
+        found = _allowed(world, port, tests, kind, place) & known if everywhere is None else everywhere
         for probe in probes:
             is_asked = kind.method == probe.method and _holds(ir.PathIs(ir.ExactPath(probe.path)), tests, kind, place)
             if is_asked and is_in(place, probe.networks):
-                found = world.everybody()
+                found = world.everybody
         by_place[place] = found
     return rectangles(by_place)
 
 
 def _allowed(world: World, port: ir.PortPolicy, tests: _Tests, kind: Kind, place: Place) -> frozenset[Atom]:
-    left = world.everybody()
+    left = world.everybody
     for stage in (one for one in port.access if not one.shadow):
         named: frozenset[Atom] = frozenset()
         for rule in stage.rules:
@@ -196,7 +203,7 @@ def _holds(condition: ir.Condition, tests: _Tests, kind: Kind, place: Place) -> 
         case ir.MethodIs(methods=methods):
             return kind.method in methods
         case ir.PathIs(pattern=pattern):
-            return pattern == ir.ANY_PATH or tests.patterns.index(pattern) in kind.path.patterns
+            return pattern == ir.ANY_PATH or tests.numbers[pattern] in kind.path.patterns
         case ir.HeaderIs():
             return condition in kind.headers
         case ir.HostIs(test=test):

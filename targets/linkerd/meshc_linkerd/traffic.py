@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from meshc import ir
 from meshc.kubernetes import Placed, metadata, span_anchor
-from meshc_linkerd.outbound import outbound_objects
+from meshc_linkerd.outbound import named_versions, outbound_objects
 from meshc_linkerd.resources.core import EgressNetwork, EgressNetworkSpec
 
 _EGRESS = "meshc-egress"
@@ -12,8 +12,9 @@ _EGRESS = "meshc-egress"
 
 def traffic_objects(mesh: ir.Mesh) -> Iterator[Placed]:
     """All objects, in the order of the mesh. Raises InexpressibleError for what `check_traffic` reports."""
+    named = named_versions(mesh)
     for workload in mesh.workloads:
-        yield from outbound_objects(mesh, workload)
+        yield from outbound_objects(workload, named)
     if mesh.externals:
         # Linkerd cannot tell callers and requests apart on their way out; what cannot be decided is refused.
         for namespace in sorted({workload.namespace for workload in mesh.workloads}):
