@@ -5,6 +5,7 @@ import pytest
 from meshc.features import Feature
 from meshc.target import Exactness
 from meshc.targets import find_target, target_names
+from target_matrix import PAGE, matrix
 
 
 def test_all_three_targets_are_installed() -> None:
@@ -43,3 +44,8 @@ def test_nothing_that_access_depends_on_may_be_left_out(name: str) -> None:
     for feature, support in find_target(name).support.items():
         is_egress = feature.name.startswith("EGRESS_")
         assert is_egress or not (support.may_omit and feature.value.startswith(ACCESS)), feature
+
+
+def test_the_page_is_what_the_tables_say() -> None:
+    """`python tests/update_goldens.py` rewrites it."""
+    assert PAGE.read_text(encoding="utf-8") == matrix()
