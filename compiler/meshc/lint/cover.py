@@ -1,7 +1,7 @@
 """Lints of rules that decide nothing: those that match nobody, and those that other rules cover.
 
 One rule covers another if its scope, its sources and its condition contain the other's. What the conditions say is compared
-part by part, so every finding is right; a rule that only several others cover together is not found.
+part by part, so every finding is right; what only several others cover together is for `together` to find.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from meshc import ir
 from meshc.diagnostics import Diagnostic, Label, diagnose
 from meshc.ir import Effect
+from meshc.lint.together import decide_nothing
 from meshc.lower.access import ScopedRule
 from meshc.lower.program import Lowered
 from meshc.lower.scopes import Nearness
@@ -22,6 +23,8 @@ Scope = tuple[Nearness, object]
 def covered_rule(lowered: Lowered) -> Iterator[Diagnostic]:
     """Rules that match nobody, and rules of which another says the same or more."""
     by_scope = _by_scope(lowered)
+    left: list[ScopedRule] = []
+    idle: set[str] = set()
     for rule in lowered.rules:
         if not any(_is_left(one, rule.rule.principals) for one in rule.rule.principals.include):
             yield diagnose(
@@ -41,7 +44,9 @@ def covered_rule(lowered: Lowered) -> Iterator[Diagnostic]:
             continue
         other = next((one for one in _wider(by_scope, rule) if _hides(lowered, one, rule)), None)
         if other is None:
+            left.append(rule)
             continue
+        idle.add(rule.rule.identifier)
         label = Label(span=other.rule.span, text="this rule covers it")
         if other.effect is rule.effect:
             message = "this rule changes nothing: another one matches all that it matches"
@@ -50,6 +55,7 @@ def covered_rule(lowered: Lowered) -> Iterator[Diagnostic]:
             message = "this rule allows nothing: a deny matches all that it matches, and denies win"
             advice = ("narrow the deny, or remove this rule", *_closing(rule))
             yield diagnose("denied-allow", rule.rule.span, message, labels=(label,), advice=advice)
+    yield from decide_nothing(lowered, left, frozenset(idle))
 
 
 def _closing(rule: ScopedRule) -> tuple[str, ...]:
