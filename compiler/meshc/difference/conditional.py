@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from meshc.difference import wording
+from meshc.semantics import wording
 from meshc.difference.declared import Sides
 from meshc.difference.model import Change, SettingChange, Undecided
 from meshc.difference.ports import Ports

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from meshc.difference import wording
+from meshc.semantics import wording
 from meshc.difference.rewriting import Target, is_same
 from meshc.ir import (
     ALWAYS,
