@@ -8,7 +8,13 @@ from meshc import ast
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import Project, ProjectInvalidError, analyze_project, open_project, show
+from meshc.cli.sides import groups_of
 from meshc.decisions_json import RequestError, RequestReader, parse_json
+from meshc.diagnostics import Diagnostic
+from meshc.explaining.as_json import explanation_to_json
+from meshc.explaining.programs import Program
+from meshc.explaining.remedies import remedies_of
+from meshc.explaining.text import COLOURED, PLAIN, render_explanation
 from meshc.frontend import Analysis
 from meshc.ir import Mesh
 from meshc.log_lines import is_log_line, read_log_line
@@ -18,14 +24,16 @@ from meshc.parse import parse
 from meshc.request import Request
 from meshc.semantics.decide import Evaluator
 from meshc.semantics.explain import explain
-from meshc.semantics.explanation_json import explanation_to_json
-from meshc.semantics.explanation_text import COLOURED, PLAIN, render_explanation
-from meshc.source import SourceFile
+from meshc.source import SourceFile, Span
 
 _VERSION = 1
 """Of `schemas/explanation.schema.json`; raised when a field changes its meaning or goes away."""
 
-_BEFORE = 'test "request" { allow\n'
+_NAME = "request"
+"""How messages call what was typed; a line is one of the request's own."""
+
+_BEFORE = 'test "request" { allow '
+_AFTER = "\n}"
 _EXAMPLE = "write one such as 'frontend POST payments:8080 /charge'"
 
 
@@ -45,12 +53,29 @@ def run(arguments: Arguments, console: Console) -> int:
     request = _read(text, project, analysis, analysis.mesh, console)
     if request is None:
         return 1
-    explanation = explain(Evaluator(analysis.mesh), request)
+    evaluator = Evaluator(analysis.mesh)
+    explanation = explain(evaluator, request)
+    remedies = remedies_of(_program(project, analysis, arguments.environment), evaluator, explanation)
     if arguments.format == "json":
-        console.print(json.dumps({"version": _VERSION, **explanation_to_json(explanation)}, indent=2))
+        console.print(
+            json.dumps({"version": _VERSION, **explanation_to_json(explanation, remedies, analysis.mesh)}, indent=2)
+        )
     else:
-        console.print(render_explanation(explanation, COLOURED if console.colors("stdout") else PLAIN))
+        console.print(render_explanation(explanation, remedies, COLOURED if console.colors("stdout") else PLAIN))
     return 0
+
+
+def _program(project: Project, analysis: Analysis, environment: str | None) -> Program:
+    loaded = project.loaded
+    return Program(
+        modules=loaded.modules,
+        loaded=loaded,
+        sources=loaded.sources,
+        environment=environment,
+        today=analysis.lowered.context.today,
+        analysis=analysis,
+        groups=groups_of,
+    )
 
 
 def _split(words: tuple[str, ...]) -> tuple[Path | None, str]:
@@ -66,7 +91,7 @@ def _from_json(text: str, mesh: Mesh, console: Console) -> Request:
     value = parse_json(text)
     if not isinstance(value, dict) or not is_log_line(value):
         return RequestReader(mesh).convert(value)
-    line = read_log_line(value)
+    line = read_log_line(value, mesh)
     console.say(f"the log line says: {line.outcome}; it tells no headers and no token, so none are assumed")
     return RequestReader(mesh).convert(line.request)
 
@@ -77,8 +102,7 @@ def _read(text: str, project: Project, analysis: Analysis, mesh: Mesh, console: 
             return _from_json(text, mesh, console)
         except RequestError as error:
             raise UsageError(f"{error.message}" + (f"; {error.advice}" if error.advice else "")) from error
-    source = SourceFile("<request>", f"{_BEFORE}{text}\n}}")
-    parsed = parse(source)
+    parsed = parse(SourceFile(_NAME, f"{_BEFORE}{text}{_AFTER}"))
     found = list(parsed.diagnostics)
     request: Request | None = None
     if not found:
@@ -90,8 +114,25 @@ def _read(text: str, project: Project, analysis: Analysis, mesh: Mesh, console: 
                 request = lower_request(context, analysis.lowered.world, declaration.cases[0].request)
                 found.extend(report.found)
     if found:
-        console.report(found, {source.path: source})
+        source = SourceFile(_NAME, text)
+        console.report([_as_typed(one, source) for one in found], {_NAME: source})
         return None
     if request is None:
         raise UsageError(f"explain takes one request; {_EXAMPLE}")
     return request
+
+
+def _as_typed(found: Diagnostic, source: SourceFile) -> Diagnostic:
+    """A finding in the text around a request, as one in the request itself."""
+
+    def moved(span: Span) -> Span:
+        start, end = (min(max(at - len(_BEFORE), 0), len(source.text)) for at in (span.start, span.end))
+        return source.span(start, end) if span.path == _NAME else span
+
+    is_end = found.span.path == _NAME and found.span.start >= len(_BEFORE) + len(source.text)
+    return replace(
+        found,
+        span=moved(found.span),
+        message=found.message.replace("found `}`", "found the end of the request") if is_end else found.message,
+        labels=tuple(replace(one, span=moved(one.span)) for one in found.labels),
+    )

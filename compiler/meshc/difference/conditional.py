@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from meshc.difference import wording
 from meshc.difference.declared import Sides
 from meshc.difference.model import Change, SettingChange, Undecided
 from meshc.difference.ports import Ports
 from meshc.ir import AccessLog, AnyPeer, Condition, MtlsMode, PortPolicy, Principals, RateLimit, Workload
+from meshc.semantics import wording
 from meshc.semantics.languages import TooComplexError
 from meshc.semantics.regions.diagram import Region as Requests
 from meshc.semantics.regions.diagram import any_region

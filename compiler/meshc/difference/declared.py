@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from meshc.difference import wording
 from meshc.difference.model import SettingChange, Side
 from meshc.ir import Endpoint, External, Jwt, Mesh, MtlsMode, PortPolicy, Probe, Protocol, Version, Workload
+from meshc.semantics import wording
 from meshc.semantics.show import show_text
 from meshc.source import Span
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from meshc.difference import wording
 from meshc.difference.rewriting import Target, is_same
 from meshc.ir import (
     ALWAYS,
@@ -19,6 +18,7 @@ from meshc.ir import (
     Route,
     Settings,
 )
+from meshc.semantics import wording
 from meshc.semantics.show import show_destination, show_path, show_text
 from meshc.source import Span
 

@@ -7,9 +7,10 @@ request fails. The decision inside an explanation is the evaluator's own.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from meshc.ir import ANY_PATH, AnyOf, Condition, Destination, Effect, Mirror, Route, Rule, Settings, Stage
+from meshc.ir import ANY_PATH, AnyOf, Condition, Destination, Effect, Mirror, Route, Rule, Stage
 from meshc.request import Claim, Decision, Request
 from meshc.semantics.access import CompiledStage
+from meshc.semantics.applied import Applied, CountingLimit, counting_limits, endpoint_settings, route_settings
 from meshc.semantics.decide import (
     CompiledPort,
     Evaluator,
@@ -22,7 +23,7 @@ from meshc.semantics.decide import (
 from meshc.semantics.facts import Facts
 from meshc.semantics.misses import Miss, condition_misses, source_misses
 from meshc.semantics.normalize import Malformed
-from meshc.semantics.routing import leaving_request
+from meshc.semantics.routing import active_faults, leaving_request
 from meshc.semantics.show import Names, identity_names, operation_condition, show_route, show_rule_body
 from meshc.source import Span
 
@@ -65,7 +66,8 @@ class DestinationFinding:
     """What one port says of the request. `stages` are empty where no rule was asked.
 
     `nearest` are the allow rules that come closest to a request that none of them lets in: fewest misses first, then in
-    order. Where a deny refused the request, no allow rule would help, and there are none.
+    order. Where a deny refused the request, no allow rule would help, and there are none. `settings` are those of connections and
+    endpoints, `limits` those that take a token for a request that is allowed.
     """
 
     namespace: str
@@ -74,6 +76,8 @@ class DestinationFinding:
     decision: Decision
     stages: tuple[StageFinding, ...] = ()
     nearest: tuple[RuleFinding, ...] = ()
+    settings: tuple[Applied, ...] = ()
+    limits: tuple[CountingLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,7 @@ class Explanation:
     """Why a request is decided as it is.
 
     `caller` is the caller as the program calls it. `facts` is the request as the caller's proxy sees it, None for an unknown
-    destination or a malformed request; `leaving` as its route sends it on. `settings` are those of the route taken.
+    destination or a malformed request; `leaving` as its route sends it on. `settings` are those that it travels with.
     """
 
     request: Request
@@ -107,7 +111,7 @@ class Explanation:
     facts: Facts | None = None
     leaving: Facts | None = None
     routes: tuple[RouteFinding, ...] = ()
-    settings: Settings | None = None
+    settings: tuple[Applied, ...] = ()
     destinations: tuple[DestinationFinding, ...] = ()
     mirrors: tuple[MirrorFinding, ...] = ()
 
@@ -134,7 +138,8 @@ def explain(evaluator: Evaluator, request: Request) -> Explanation:
         return bare
     route = None if compiled is None else compiled.route
     settings = port.policy.settings if route is None else route.settings
-    bare = replace(bare, settings=settings)
+    faults = active_faults(port.faults if compiled is None else compiled.faults, facts)
+    bare = replace(bare, settings=route_settings(settings, route, faults))
     if bare.decision.allowed is None:
         return bare
     leaving = facts if route is None else leaving_request(settings, route.path, facts)
@@ -171,8 +176,13 @@ class _Sent:
         judgement = self._judge(key)
         port = self.evaluator.port(key)
         bare = DestinationFinding(namespace=key[0], service=key[1], port=key[2], decision=judgement.decision)
-        if judgement.facts is None or port is None:
+        if port is None:
             return bare
+        bare = replace(bare, settings=endpoint_settings(port.policy.settings))
+        if judgement.facts is None:
+            return bare
+        if judgement.decision.allowed:
+            bare = replace(bare, limits=counting_limits(port.policy.limits, judgement.facts, self.names))
         stages = _stage_findings(port.access.stages, judgement.facts, self.names)
         nearest = _nearest(stages) if any(one.decided and one.effect is Effect.ALLOW for one in stages) else ()
         return replace(bare, stages=stages, nearest=() if judgement.decision.allowed else nearest)

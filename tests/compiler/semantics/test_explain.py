@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from meshc import ir
+from meshc.explaining.as_json import explanation_to_json
+from meshc.explaining.model import Remedies
+from meshc.explaining.text import COLOURED, render_explanation
 from meshc.request import Request
 from meshc.semantics import Evaluator
 from meshc.semantics.explain import explain
-from meshc.semantics.explanation_json import explanation_to_json
-from meshc.semantics.explanation_text import COLOURED, render_explanation
 from meshc_strategies.shop import CHECKOUT, FRONTEND, SHOP, at, port, route, to, workload
 
 CHARGE = Request(identity=FRONTEND, namespace="bank", service="payments", port=8080, method="POST", path="/charge")
@@ -24,7 +25,9 @@ def test_an_allowed_request() -> None:
 allowed (shop.mesh:30)
   shop.frontend -> bank.payments:8080  POST /charge
   judged as: from 127.0.0.1, host payments.bank
-  settings timeout none, retry never
+  travels
+       timeout none
+       retry never
   access to bank.payments:8080: allowed
        deny anyone from 10.66.0.0/16 because "quarantined"  shop.mesh:20
          address: wants 10.66.0.0/16; is 127.0.0.1
@@ -32,10 +35,7 @@ allowed (shop.mesh:30)
          path: wants /internal/**; is /charge
     => allow shop.frontend to POST /charge  shop.mesh:30
        allow shop.checkout to GET|HEAD /charge/{id} when header "x-region" == "eu"  shop.mesh:31
-         source: wants shop.checkout; is shop.frontend
-         method: wants GET|HEAD; is POST
-         path: wants /charge/{id}; is /charge
-         condition: wants header "x-region" == "eu"; is header "x-region" absent
+         source: wants shop.checkout; is shop.frontend (and it fails by method, path and condition)
      * shadow deny anyone to POST (logged, not enforced)  shop.mesh:40
 """
     )
@@ -86,10 +86,17 @@ def test_routes_rewrites_and_mirrors() -> None:
     shown = text(replace(CHARGE, path="/pay/x"), mesh)
     assert shown.startswith("allowed (shop.mesh:30)\n")
     assert "  sent on as: path /charge, host payments.bank\n" in shown
-    assert "  route passed: GET /pay -> bank.payments:8080@v1 95%, bank.payments:8080@v2 5%  shop.mesh:60\n" in shown
-    assert "      operation: wants GET /pay; is POST /pay/x\n" in shown
-    assert "  route taken: /pay/** -> " in shown
-    assert "settings timeout 5000ms, retry 2 on 5xx, 429, fault delay 200ms for 1%\n" in shown
+    assert "       route GET /pay -> bank.payments:8080@v1 95%, bank.payments:8080@v2 5%  shop.mesh:60\n" in shown
+    assert "         operation: wants GET /pay; is POST /pay/x\n" in shown
+    assert "    => route /pay/** -> " in shown
+    for line in (
+        "timeout 5s\n",
+        "retry 2 on 429, 5xx  shop.mesh:1\n",
+        "fault delay 200ms for 1%  shop.mesh:1\n",
+        "mirror 10% to bank.ledger:5432  shop.mesh:1\n",
+        'rewrite path "/charge"\n',
+    ):
+        assert f"       {line}" in shown
     assert "  mirror 10% to bank.ledger:5432: refused there\n" in shown
 
 
@@ -99,7 +106,7 @@ def test_a_redirect() -> None:
     mesh = replace(SHOP, workloads=(SHOP.workloads[0], changed, *SHOP.workloads[2:]))
     shown = text(CHARGE, mesh)
     assert shown.startswith("answered by the caller's proxy 308 to /charge: redirect\n")
-    assert 'route taken: /** { redirect "/charge" status 308 }  shop.mesh:60' in shown
+    assert '=> route /** { redirect "/charge" status 308 }  shop.mesh:60' in shown
 
 
 def test_terminal_codes_in_requests_are_escaped() -> None:
@@ -112,12 +119,12 @@ def test_terminal_codes_in_requests_are_escaped() -> None:
 
 
 def test_colour_is_optional_and_balanced() -> None:
-    shown = render_explanation(explain(Evaluator(SHOP), CHARGE), COLOURED)
+    shown = render_explanation(explain(Evaluator(SHOP), CHARGE), style=COLOURED)
     assert shown.count("\x1b[0m") == shown.count("\x1b[") - shown.count("\x1b[0m")
 
 
 def test_json() -> None:
-    found = explanation_to_json(explain(Evaluator(SHOP), replace(CHARGE, method="PUT")))
+    found = explanation_to_json(explain(Evaluator(SHOP), replace(CHARGE, method="PUT")), Remedies(), SHOP)
     assert found["caller"] == "shop.frontend"
     assert found["judged"] == {"method": "PUT", "path": "/charge", "host": "payments.bank", "source_ip": "127.0.0.1"}
     (destination,) = found["destinations"]

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
-from meshc.decisions_json import decision_to_json
+from meshc.decisions_json import decision_to_json, request_to_json
+from meshc.explaining.model import EditedLines, ProgramChange, Remedies, RequestChange
+from meshc.ir import Mesh
+from meshc.semantics.applied import Applied, CountingLimit
 from meshc.semantics.explain import (
     DestinationFinding,
     Explanation,
@@ -16,7 +19,7 @@ from meshc.semantics.show import show_destination
 from meshc.target import Json
 
 
-def explanation_to_json(explanation: Explanation) -> Mapping[str, Json]:
+def explanation_to_json(explanation: Explanation, remedies: Remedies, mesh: Mesh) -> Mapping[str, Json]:
     """An explanation; `judged` is the request as the caller's proxy sees it, or null."""
     facts = explanation.facts
     judged: Json = None
@@ -28,8 +31,14 @@ def explanation_to_json(explanation: Explanation) -> Mapping[str, Json]:
         "caller": explanation.caller,
         "judged": judged,
         "routes": [_route(one) for one in explanation.routes],
+        "settings": [_setting(one) for one in explanation.settings],
         "destinations": [_destination(one) for one in explanation.destinations],
         "mirrors": [_mirror(one) for one in explanation.mirrors],
+        "remedies": {
+            "requests": [_request_change(one, mesh) for one in remedies.requests],
+            "programs": [_program_change(one) for one in remedies.programs],
+            "notes": list(remedies.notes),
+        },
     }
 
 
@@ -50,7 +59,17 @@ def _destination(finding: DestinationFinding) -> Json:
         "reason": finding.decision.reason,
         "stages": [_stage(one) for one in finding.stages],
         "nearest": [_rule(one) for one in finding.nearest],
+        "settings": [_setting(one) for one in finding.settings],
+        "limits": [_limit(one) for one in finding.limits],
     }
+
+
+def _setting(one: Applied) -> Json:
+    return {"name": one.name, "value": one.value, "place": None if one.span is None else str(one.span)}
+
+
+def _limit(one: CountingLimit) -> Json:
+    return {"text": one.text, "bucket": one.bucket or None, "place": str(one.limit.span)}
 
 
 def _stage(finding: StageFinding) -> Json:
@@ -85,3 +104,27 @@ def _mirror(finding: MirrorFinding) -> Json:
 
 def _miss(miss: Miss) -> Json:
     return {"clause": miss.clause, "wanted": miss.wanted, "actual": miss.actual}
+
+
+# ---- remedies -------------------------------------------------------------------------------------------------------
+
+
+def _request_change(change: RequestChange, mesh: Mesh) -> Json:
+    return {
+        "changes": list(change.changes),
+        "request": request_to_json(change.request, mesh),
+        "text": change.text,
+    }
+
+
+def _program_change(change: ProgramChange) -> Json:
+    return {
+        "edits": [_edit(one) for one in change.edits],
+        "opens": list(change.opens),
+        "breaks": list(change.breaks),
+        "warnings": list(change.warnings),
+    }
+
+
+def _edit(edit: EditedLines) -> Json:
+    return {"what": edit.what, "place": str(edit.place), "old": list(edit.old), "new": list(edit.new)}
