@@ -177,8 +177,15 @@ def _network(text: str) -> Address:
     )
 
 
+_RATE_UNITS = {"sec": "s", "min": "m", "hour": "h", "hr": "h"}
+
+
 def _advice(text: str) -> str:
     lower = text.lower()
+    count, slash, unit = lower.partition("/")
+    if slash and count.isdigit():
+        meant = next((short for word, short in _RATE_UNITS.items() if unit.startswith(word)), None)
+        return "rates are counted by `/s`, `/m` or `/h`" if meant is None else f"write `{count}/{meant}`"
     for unit, meant in (("sec", "s"), ("min", "m"), ("hour", "h"), ("us", "ms"), ("kb", "KiB"), ("mb", "MiB")):
         if unit in lower:
             number = "".join(c for c in text if c.isdigit() or c == ".")

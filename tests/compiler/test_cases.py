@@ -1,4 +1,5 @@
-"""Mistakes, each marked on its line: `# error: NAME "part of the message"`, or `# warning: …`; cases are parted by `---`.
+"""Mistakes, each marked on its line: `# error: NAME "part of the message" help "part of the advice"`, or `# warning: …`; cases
+are parted by `---`.
 
 A case must be reported exactly as marked: no diagnostic more, none less. Blocks of common declarations stand in `PREAMBLES`,
 named by a first line `# with: shop`. A first line `# env: prod` chooses an environment, and `# file: PATH` starts a file of a
@@ -16,7 +17,7 @@ from meshc.load import CONFIG_NAME, load
 from meshc_harness.compare import TODAY, analyze_text
 
 CASES = Path(__file__).parent / "cases"
-MARK = re.compile(r'# (error|warning): ([a-z0-9-]+)(?: "(.*)")?\s*$')
+MARK = re.compile(r'# (error|warning): ([a-z0-9-]+)(?: "(.*?)")?(?: help "(.*)")?\s*$')
 
 PREAMBLES = {
     "shop": """namespace shop
@@ -50,7 +51,8 @@ def cases() -> list[tuple[str, str]]:
     return found
 
 
-Found = dict[tuple[str, int, str, str], str]
+Found = dict[tuple[str, int, str, str], tuple[str, str]]
+"""Message and advice of each finding."""
 
 
 @pytest.mark.parametrize("text", [text for _, text in cases()], ids=[name for name, _ in cases()])
@@ -59,13 +61,15 @@ def test_a_case_is_reported_as_marked(text: str, tmp_path: Path) -> None:
     for path, content in files(text).items():
         for number, line in enumerate(content.splitlines(), 1):
             for mark in MARK.finditer(line):
-                expected[(path, number, mark[1], mark[2])] = mark[3] or ""
+                expected[(path, number, mark[1], mark[2])] = (mark[3] or "", mark[4] or "")
     found = reported(text, tmp_path)
     assert found.keys() == expected.keys(), found
-    for key, part in expected.items():
-        assert part in found[key]
-        assert found[key][0] == found[key][0].lower() or found[key].startswith(("`", "POST"))
-        assert not found[key].endswith(".")
+    for key, (part, advised) in expected.items():
+        message, advice = found[key]
+        assert part in message
+        assert advised in advice
+        assert message[0] == message[0].lower() or message.startswith(("`", "POST"))
+        assert not message.endswith(".")
 
 
 def files(text: str) -> dict[str, str]:
@@ -85,7 +89,10 @@ def reported(text: str, folder: Path) -> Found:
         found = analyze_files(files(text), folder, environment)
     else:
         found = analyze_text(preamble + text, "main.mesh", environment).diagnostics
-    return {(one.span.path, one.span.line - offset, one.severity.value, one.name): one.message for one in found}
+    return {
+        (one.span.path, one.span.line - offset, one.severity.value, one.name): (one.message, "; ".join(one.help))
+        for one in found
+    }
 
 
 def analyze_files(texts: dict[str, str], folder: Path, environment: str | None) -> tuple[Diagnostic, ...]:

@@ -150,7 +150,10 @@ def _compile(commands: "_Commands", common: _Parser) -> None:
     _program(parser)
     parser.add_argument("--target", metavar="T,…", help="targets to compile to (default: those of meshc.yaml)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: `out` of meshc.yaml)")
-    _environment(parser, "compile for this environment; `all` makes a folder for each")
+    _environment(
+        parser,
+        "compile for this environment; `all` makes a folder for each of them, and none for the program without one",
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if DIR is not what would be written")
     parser.add_argument(
         "--validate",

@@ -101,6 +101,7 @@ RULES: Final[Mapping[str, DiagnosticRule]] = {
     "retry-not-idempotent": _warning("check", "POST or PATCH requests are retried without `unsafe`"),
     "unreachable-service": _warning("check", "nobody may call a service"),
     "powerless-source": _warning("check", "no rule lets a caller call anything"),
+    "empty-version": _warning("check", "a version has no endpoints, and others of its service have"),
     "blind-failover": _warning("check", "a failover that nothing ever starts"),
     "denied-health-check": _warning("check", "a caller's health check is refused"),
     "secret-literal": _warning("check", "a literal looks like a secret"),

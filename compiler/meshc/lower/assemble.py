@@ -97,6 +97,28 @@ def check_route_settings(
     _check_retry(context, chosen, methods, is_grpc=is_grpc)
 
 
+def refuse_unsent(context: Context, own: Chosen) -> None:
+    """Report settings of requests that are sent on, where none is: the caller's proxy answers them.
+
+    Faults strike before the answer, and changes of the response are made to it, so these count.
+    """
+    answer = own["answer"]
+    word = "redirect" if isinstance(answer.value, ir.Redirect) else "respond"
+    label = Label(span=answer.span, text="this answers the request")
+    for setting in own.values():
+        change = setting.value
+        counts = setting.kind in _ANSWERED or (isinstance(change, ir.HeaderChange) and change.direction == "response")
+        if not counts:
+            message = f"`{setting.shown}` does nothing beside `{word}`: the request is never sent on"
+            context.report.add(
+                "misplaced-setting", setting.span, message, labels=(label,), advice="leave out one of the two"
+            )
+
+
+_ANSWERED = frozenset({"answer", "destinations", "fault delay", "fault abort"})
+"""What counts for requests that the caller's proxy answers, and destinations, which are reported apart."""
+
+
 def _check_times(context: Context, chosen: Chosen) -> None:
     timeout, retry = chosen.get("timeout"), _value(chosen, "retry", RetrySetting)
     if timeout is None or retry is None or not isinstance(timeout.value, int):

@@ -79,8 +79,9 @@ def lower_destinations(
             shares.append(values.percent(context, node.share, "a share"))
     known = [share for share in shares if share is not None]
     if len(known) == len(shares) and sum(known) != _WHOLE:
-        total = float(sum(known))
-        context.report.add("split-not-100", span, f"the shares add up to {total:g} %, not to 100 %")
+        total = sum(known, Fraction())
+        message = f"the shares add up to {float(total):.12g} %, not to 100 %"
+        context.report.add("split-not-100", span, message, advice=_mended(nodes, known, total))
         return None
     found = [
         lower_destination(context, world, node.target, near, share)
@@ -92,6 +93,19 @@ def lower_destinations(
     if len(complete) != len(nodes):
         return None
     return _merged(complete)
+
+
+def _mended(nodes: Sequence[ast.Destination], shares: Sequence[Fraction], total: Fraction) -> str:
+    """What is missing or too much; and, where one share can take it, that share."""
+    rest = _WHOLE - total
+    last = shares[-1] + rest
+    name = (
+        nodes[-1].target.name
+        if nodes[-1].target.version is None
+        else f"{nodes[-1].target.name}@{nodes[-1].target.version}"
+    )
+    found = f"{float(abs(rest)):.12g} % {'are missing' if rest > 0 else 'are too much'}"
+    return f"{found}: write `{name} {float(last):.12g}%`, or change another share" if last > 0 else found
 
 
 def _refuse_twice(context: Context, nodes: Sequence[ast.Destination], destinations: tuple[ir.Destination, ...]) -> None:

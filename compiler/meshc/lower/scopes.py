@@ -130,6 +130,12 @@ def check_rpc(context: Context, target: Target, operations: Sequence[ast.Operati
 
 def lower_service_scope(context: Context, world: World, ref: ast.Ref) -> Target | None:
     """Resolve `S` or `S:PORT`; None after a report."""
+    if ref.name == "mesh" and ref.scope is None:
+        # `mesh` is no name that a service could have.
+        message = "`mesh` is no scope here: traffic and rate limits belong to one service, or to one of its ports"
+        advice = "name the service; what several have in common stands in a `profile`, and each `uses` it"
+        context.report.add("misplaced-declaration", ref.span, message, advice=advice)
+        return None
     service = world.find(context, ref)
     if service is None:
         return None

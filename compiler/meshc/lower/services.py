@@ -196,6 +196,13 @@ class _Merge:
         )
 
     def _check_versions(self, endpoints: tuple[ir.Endpoint, ...]) -> None:
+        served = {endpoint.version for endpoint in endpoints}
+        for key, given in self.versions.given.items() if served - {None} else ():
+            name = key.removeprefix("version ")
+            if name not in served:
+                message = f"no endpoint is one of version `{name}`, so what is sent to it is answered with 503"
+                advice = f'add one: `endpoint "host:port" {{ version {name} }}`, or remove the version'
+                self.context.report.add("empty-version", given.span, message, advice=advice)
         for endpoint in endpoints:
             if endpoint.version is not None and f"version {endpoint.version}" not in self.versions.given:
                 self.context.report.add(

@@ -57,7 +57,9 @@ class Setting:
 
     @property
     def shown(self) -> str:
-        """How messages name it: the key, unless it holds more than a user wrote."""
+        """How messages name it, between backticks: the key, unless it holds more than a user wrote."""
+        if self.key == "answer":
+            return "redirect` or `respond"
         return self.kind if self.kind in {"mirror", "fault delay", "fault abort"} else self.key
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from meshc import ast, ir
 from meshc.diagnostics import Label
 from meshc.ir import Protocol
-from meshc.lower.assemble import Chosen, assemble_action, assemble_settings, check_route_settings
+from meshc.lower.assemble import Chosen, assemble_action, assemble_settings, check_route_settings, refuse_unsent
 from meshc.lower.conditions import lower_condition, lower_operation, read_path, read_rpc
 from meshc.lower.context import Context
 from meshc.lower.destinations import lower_destinations
@@ -102,10 +102,26 @@ class _PortLowering:
             for node in block.node.routes if self.port.protocol.is_http else ():
                 self._add_route(context, block, node)
         settings = assemble_settings(self.defaults)
+        self._check_answer(layered)
         ordered = sorted(self.drafts.values(), key=lambda draft: draft.rank)
         routes = [self._finish(draft) for draft in ordered]
         routes.append(self._default_route(blocks, settings))
         return PortTraffic(settings=settings, routes=tuple(routes))
+
+    def _check_answer(self, layered: Layered[Setting]) -> None:
+        """Report what does nothing beside an answer of the block; what an answer replaces, of a profile say, is no mistake."""
+        answer = layered.given.get("answer")
+        if answer is None:
+            return
+        own = {key: given.value for key, given in layered.given.items() if given.layer == answer.layer}
+        if "destinations" in own:
+            message = "this block answers by itself and splits requests as well"
+            self.context.report.add(
+                "duplicate-setting", own["destinations"].span, message, advice="keep one of the two"
+            )
+        if all("answer" in draft.chosen for draft in self.drafts.values()):
+            # Other services may send here by routes of their own: what says how endpoints are used still counts for them.
+            refuse_unsent(self.context, {key: one for key, one in own.items() if one.kind not in ENDPOINT_KEYS})
 
     def _near(self) -> ast.Ref:
         namespace, name = self.service.key
@@ -193,6 +209,8 @@ class _PortLowering:
                 continue
             layered.give(setting.key, setting, 0, setting.span, shown=setting.shown)
         own = {key: given.value for key, given in layered.given.items()}
+        if "answer" in own:
+            refuse_unsent(context, own)
         if "answer" in own and "destinations" in own:
             message = "this route answers by itself and sends requests on as well"
             context.report.add("duplicate-setting", own["answer"].span, message, advice="keep one of the two")

@@ -200,17 +200,21 @@ def _close_blocks(reading: Reading, stop: Token) -> bool:
         run.truncate(run.frame()[1])
     span = reading.source.span
     where = "before the end of the file" if is_end else f"before `{stop.text}` in line {run.line}"
-    reading.error(
-        "unclosed-block",
-        unclosed[-1],
-        unclosed[-1] + 1,
-        f"this block is not closed {where}",
-        advice="close it with `}`",
-        labels=(
-            *(Label(span=span(start, start + 1), text="this one is not closed either") for start in unclosed[:-1]),
-            Label(span=span(stop.start, stop.end), text="expected `}` before this"),
-        ),
-    )
+    written = [
+        start for start in unclosed if run.text.startswith("{", start)
+    ]  # others were put in, and reported, before
+    if written:
+        reading.error(
+            "unclosed-block",
+            written[-1],
+            written[-1] + 1,
+            f"this block is not closed {where}",
+            advice="close it with `}`",
+            labels=(
+                *(Label(span=span(start, start + 1), text="this one is not closed either") for start in written[:-1]),
+                Label(span=span(stop.start, stop.end), text="expected `}` before this"),
+            ),
+        )
     run.pending = [Token(kind="}", text="}", start=stop.start, end=stop.start) for _ in unclosed]
     return True
 

@@ -26,6 +26,12 @@ _RPC: Final = re.compile(r"[A-Za-z_][\w.]*\.[A-Za-z_]\w*/(?:\*|[A-Za-z_]\w*)(?![
 _UNIT: Final = re.compile(r"(?:ms|s|m|h|d|%|B|KiB|MiB|GiB|KB|MB|kb|mb)(?![\w-])|/\s*[smh]\b")
 _PATH: Final = re.compile(r"[\w.~*{}-]+(?:/[\w.~*{}-]*)*")
 
+_OPTION: Final = (
+    r"(?:unsafe|(?:per-try|backoff|budget|connections|pending|requests|retries|consecutive-5xx|consecutive-gateway-errors"
+    r"|interval|ejection|max-ejected|healthy|unhealthy)\s+[^\s{}]*[0-9$][^\s{}]*)(?![\w-])"
+)
+_OPTIONS: Final = re.compile(rf"{_OPTION}(?:\s+{_OPTION})*")
+
 _METHODS: Final = frozenset(("get", "head", "post", "put", "patch", "delete", "options", "trace", "grpc", "tcp"))
 _SYNONYMS: Final[Mapping[str, str]] = {
     "permit": "allow",
@@ -314,6 +320,34 @@ def _comma(at: Place) -> Mend | None:
     )
 
 
+def _options(at: Place) -> Mend | None:
+    """Options of a setting without their braces."""
+    found = at.rest(_OPTIONS)
+    if found is None or "{" not in at.expected:
+        return None
+    words = _UNQUOTED.findall(found[0])
+    tokens = [Token(kind="{", text="{", start=at.start, end=at.start)]
+    for match in _UNQUOTED.finditer(at.run.text, at.start, found.end()):
+        kind = "QUANTITY" if match[0][0].isdigit() else "NAME"
+        tokens.append(Token(kind=kind, text=match[0], start=match.start(), end=match.end()))
+    tokens.append(Token(kind="}", text="}", start=found.end(), end=found.end()))
+    # A range or a variable is more than one token; such options are read over.
+    is_plain = all(_WORD.fullmatch(word.rstrip("%").replace(".", "", 1)) and ".." not in word for word in words)
+    message = f"{explain.shown(words[0])} is an option, and options stand in braces"
+    return at.mend(message, f"write `{{ {' '.join(words)} }}`", found.end(), tuple(tokens) if is_plain else ())
+
+
+def _scope(at: Place) -> Mend | None:
+    """Traffic or a limit for a whole namespace."""
+    last = at.last()
+    if at.token.kind != "NAME" or not isinstance(last, ast.Name) or last.text != "namespace" or "{" not in at.expected:
+        return None
+    message = "traffic and rate limits belong to one service, or to one of its ports"
+    advice = "name the service; what several have in common stands in a `profile`, and each `uses` it"
+    start = last.span.start
+    return Mend(start=start, end=at.end, message=message, help=advice, resume=at.end, is_invented=True)
+
+
 def _brace(at: Place) -> Mend | None:
     if at.expected != {"{"} or not at.run.accepts("{", at.token.kind):
         return None
@@ -339,6 +373,8 @@ SLIPS: Final[tuple[Slip, ...]] = (
     _misspelt,
     _namespace,
     _path,
+    _scope,
+    _options,
     _unquoted,
     _comma,
     _brace,

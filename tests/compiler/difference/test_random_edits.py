@@ -73,9 +73,9 @@ def test_brute_force_agrees(batch: int) -> None:
         found = Comparer().compare(before.side, after.side)
         law = _Law(before, after, found, f"{name}\n{before.pieces.text}\n----\n{after.pieces.text}")
         seen[law.check()] += 1
-        unreadable += law.unreadable
+        unreadable += law.unreadable > 0
     assert seen[True] > COUNT // BATCHES // 5
-    assert unreadable <= COUNT // BATCHES  # what is told in words that the reader lacks is rare
+    assert unreadable <= COUNT // BATCHES // 5  # what is told in words that the reader lacks is rare
 
 
 @pytest.mark.parametrize("edit", HARMLESS)
