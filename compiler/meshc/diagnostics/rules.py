@@ -86,6 +86,7 @@ RULES: Final[Mapping[str, DiagnosticRule]] = {
     "expired-rule": _error("check", "a rule's `until` day has passed"),
     "split-not-100": _error("check", "the shares of a split do not add up to 100 %"),
     "ambiguous-route": _error("check", "two routes match one request, and neither is more specific"),
+    "dead-route": _warning("check", "no request ever takes a route"),
     "timeout-order": _error("check", "a per-try timeout or backoff is longer than the timeout"),
     "profile-arguments": _error("check", "a profile's arguments do not fit its parameters"),
     "unsupported-by-target": _error("target", "a target cannot express a feature of the program"),

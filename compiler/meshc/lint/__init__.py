@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from meshc.diagnostics import Diagnostic
 from meshc.lint.access import claims_without_jwt, evadable_identity_deny, evadable_path_deny, excluding_allow
 from meshc.lint.cover import covered_rule
+from meshc.lint.dead_routes import dead_route
 from meshc.lint.health import blind_failover, denied_health_check
 from meshc.lint.reach import powerless_source, unreachable_service
 from meshc.lint.routes import ambiguous_route
@@ -17,6 +18,7 @@ from meshc.lower.program import Lowered
 LINTS: tuple[Callable[[Lowered], Iterator[Diagnostic]], ...] = (
     claims_without_jwt,
     ambiguous_route,
+    dead_route,
     evadable_identity_deny,
     evadable_path_deny,
     excluding_allow,
