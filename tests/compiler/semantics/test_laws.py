@@ -8,11 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meshc import ir
+from meshc.explaining.as_json import explanation_to_json
+from meshc.explaining.model import Remedies
+from meshc.explaining.text import COLOURED, render_explanation
 from meshc.request import Request
 from meshc.semantics import Evaluator, decide
 from meshc.semantics.explain import explain
-from meshc.semantics.explanation_json import explanation_to_json
-from meshc.semantics.explanation_text import COLOURED, render_explanation
 from meshc_strategies import meshes, near_misses, requests, rules
 from meshc_strategies.naive import naive_decide
 
@@ -106,8 +107,8 @@ def test_explain_agrees_with_decide(mesh: ir.Mesh, asked) -> None:
         assert explanation.decision == decide(mesh, one)
         check_destinations(explanation)
         assert render_explanation(explanation)
-        assert "\x1b" in render_explanation(explanation, COLOURED) or explanation.decision.allowed is None
-        explanation_to_json(explanation)
+        assert "\x1b" in render_explanation(explanation, style=COLOURED) or explanation.decision.allowed is None
+        assert explanation_to_json(explanation, Remedies(), mesh)
 
 
 def check_destinations(explanation) -> None:
