@@ -39,6 +39,7 @@ def remedies_of(program: Program, evaluator: Evaluator, explanation: Explanation
 
 def _notes(side: PortSide, finding: DestinationFinding, request: Request) -> Iterator[str]:
     reason = finding.decision.reason
+    deny = next((one.rule for stage in finding.stages for one in stage.rules if one.decided), None)
     if finding.decision.status == 401:
         yield "the token is at fault, so no rule was asked; the caller needs a token that `authenticate` takes"
     elif not finding.stages and request.identity is None:
@@ -49,6 +50,9 @@ def _notes(side: PortSide, finding: DestinationFinding, request: Request) -> Ite
         yield "nobody has an identity on this port, so no rule can name the caller, and none is proposed"
     elif request.identity is None:
         yield "the caller has no identity that a rule could name; a rule for `anyone` would open it to all, and is not proposed"
+    elif deny is not None:
+        why = "" if deny.because is None else f" ({deny.because})"
+        yield f"a deny refuses it on purpose{why}: narrow that only if its reason does not hold for this request"
 
 
 # ---- malformed requests ---------------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def test_explain_agrees_with_decide(mesh: ir.Mesh, asked) -> None:
         check_destinations(explanation)
         assert render_explanation(explanation)
         assert "\x1b" in render_explanation(explanation, style=COLOURED) or explanation.decision.allowed is None
-        explanation_to_json(explanation, Remedies(), mesh)
+        assert explanation_to_json(explanation, Remedies(), mesh)
 
 
 def check_destinations(explanation) -> None:
