@@ -14,7 +14,7 @@ from meshc_istio.access import access_of
 from meshc_istio.authentication import authentication_of
 from meshc_istio.limits import check_limits
 from meshc_istio.mesh_config import mesh_config
-from meshc_istio.options import EmitOptions
+from meshc_istio.options import Dataplane, EmitOptions
 from meshc_istio.rate_limits import rate_limits_of
 from meshc_istio.resources.security import Selector
 from meshc_istio.support import SUPPORT
@@ -39,7 +39,8 @@ def emit(mesh: ir.Mesh, options: EmitOptions = _DEFAULTS) -> Emission:
     placed: list[Placed] = []
     for workload in mesh.workloads:
         placed += _server_side(workload, found)
-    placed += traffic_objects(mesh)
+    if options.dataplane is Dataplane.SIDECAR:
+        placed += traffic_objects(mesh)
     diagnostics = tuple(dict.fromkeys(found))
     if has_errors(diagnostics):
         return Emission(documents=(), diagnostics=diagnostics)

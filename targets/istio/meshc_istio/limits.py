@@ -6,6 +6,7 @@ from typing import Final
 
 from meshc import ir
 from meshc.diagnostics import Diagnostic, diagnose
+from meshc.passes.traffic_features import traffic_features
 from meshc_istio.options import Dataplane, EmitOptions
 
 _WAYPOINT: Final = "enforce it with sidecars, or decide by identities, addresses and ports alone"
@@ -20,6 +21,10 @@ def check_limits(mesh: ir.Mesh, options: EmitOptions) -> Iterator[Diagnostic]:
         yield from _tokens(workload)
         if options.dataplane is Dataplane.AMBIENT:
             yield from _ambient(workload)
+    if options.dataplane is Dataplane.AMBIENT:
+        for external in mesh.externals:
+            message = "in ambient mode no proxy beside the caller decides what leaves the mesh"
+            yield diagnose("unsupported-by-target", external.span, message, advice="use sidecars, or an egress gateway")
 
 
 def _shared_pods(mesh: ir.Mesh) -> Iterator[Diagnostic]:
@@ -90,6 +95,9 @@ def _ambient(workload: ir.Workload) -> Iterator[Diagnostic]:
             if not _is_layer_4(rule.condition):
                 message = "in ambient mode ztunnel sees connections, not requests: this rule would enforce nothing"
                 yield diagnose("unsupported-by-target", rule.span, message, advice=_WAYPOINT)
+        for feature, span in traffic_features(port, workload.namespace, workload.name):
+            message = f"in ambient mode no proxy beside the caller does `{feature.value}`"
+            yield diagnose("unsupported-by-target", span, message, advice="use sidecars")
         for span in (*(jwt.span for jwt in port.jwts), *(limit.span for limit in port.limits)):
             message = "in ambient mode ztunnel sees connections, not requests: this would do nothing"
             yield diagnose("unsupported-by-target", span, message, advice="enforce it with sidecars")

@@ -78,3 +78,20 @@ authenticate a:80 {{ {jwt.format("one")} }}
 def test_ambient_mode_enforces_no_requests(rule: str, is_wrong: bool) -> None:  # noqa: FBT001
     errors = [one for one in found(f"{BASE}access cart {{ {rule} }}", {"dataplane": "ambient"}) if one[0] == "error"]
     assert bool(errors) is is_wrong
+
+
+def test_ambient_mode_has_no_proxy_beside_the_caller() -> None:
+    ambient = {"dataplane": "ambient"}
+    routed = f"{BASE}access cart {{ allow web }}\ntraffic cart {{ timeout 2s }}"
+    assert any("does `timeout`" in message for kind, _, message in found(routed, ambient) if kind == "error")
+    outside = f'{BASE}external pay in shop {{ host "pay.example" port 443 https }}\naccess pay {{ allow web }}'
+    assert any("what leaves the mesh" in message for kind, _, message in found(outside, ambient) if kind == "error")
+    mesh = analyze_text(f"{BASE}access cart {{ allow web }}").mesh
+    assert mesh is not None
+    kinds = {
+        one["kind"]
+        for document in find_target("istio").emit(mesh, ambient).documents
+        for one in document.resources
+        if "kind" in one
+    }
+    assert kinds == {"AuthorizationPolicy", "PeerAuthentication", "Kustomization"}
