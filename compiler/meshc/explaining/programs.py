@@ -12,6 +12,7 @@ from meshc import ast
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.difference.compare import Comparer
 from meshc.difference.model import Change, Side
+from meshc.difference.replay import from_caller
 from meshc.explaining.edits import OWN_RULE, Place, proposed_edits
 from meshc.explaining.model import Edit, EditedLines, ProgramChange
 from meshc.frontend import Analysis, analyze
@@ -114,7 +115,7 @@ class _Search:
             if after is None:
                 continue
             made = (*edits, lines_of(program.sources[edit.path], edit))
-            evaluator = Evaluator(after.analysis.lowered.mesh)
+            evaluator = self._evaluator(after)
             if evaluator.decide(self._request).allowed is True:
                 change = self._change(after, made)
                 if change is not None:
@@ -122,6 +123,12 @@ class _Search:
             elif depth > 1:
                 # What still refuses is the next to be edited, if it is not the same as before.
                 yield from self.changes(after, explain(evaluator, self._request), made, depth - 1)
+
+    def _evaluator(self, after: Program) -> Evaluator:
+        """`decide` for the port that the request is sent to, and for those that its routes lead to."""
+        request = self._request
+        sides = sides_of(after.analysis.lowered.mesh)
+        return from_caller(sides[request.namespace, request.service, request.port])
 
     def _change(self, after: Program, edits: tuple[EditedLines, ...]) -> ProgramChange | None:
         difference = self._comparer.compare(self._start.side, after.side)

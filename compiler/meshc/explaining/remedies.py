@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from meshc.explaining.model import Remedies, RequestChange
 from meshc.explaining.programs import Program, program_changes
-from meshc.explaining.requests import nearest_requests
+from meshc.explaining.requests import MAX_CHANGES, nearest_requests
 from meshc.request import Request
 from meshc.semantics.decide import Evaluator
 from meshc.semantics.explain import DestinationFinding, Explanation
@@ -31,9 +31,13 @@ def remedies_of(program: Program, evaluator: Evaluator, explanation: Explanation
     notes = list(_notes(side, finding, explanation.request))
     try:
         requests = nearest_requests(evaluator, side, explanation.request, explanation.leaving)
+        if not requests:
+            notes.append(f"no allowed request is near: more than {MAX_CHANGES} things would have to be others")
     except TooComplexError as error:
         notes.append(f"whether a near request is allowed was not decided: {error.reason}")
     programs = program_changes(program, explanation.request, explanation)
+    if not programs and not notes:
+        notes.append("no edit of access rules was found that lets it in and refuses nothing that is allowed now")
     return Remedies(requests=requests, programs=programs, notes=tuple(notes))
 
 

@@ -5,13 +5,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meshc import ir
+from meshc.explaining.as_json import explanation_to_json
+from meshc.explaining.model import Remedies
 from meshc.explaining.requests import nearest_requests
+from meshc.explaining.text import render_explanation
 from meshc.request import Request
 from meshc.semantics.decide import Evaluator
 from meshc.semantics.explain import explain
 from meshc.semantics.languages import TooComplexError
 from meshc.semantics.regions import sides_of
 from meshc_harness.cells import direct
+from meshc_harness.compare import analyze_text
+from meshc_harness.explaining import explained, program_of
+from meshc_harness.programs import programs
+from meshc_harness.requests import requests_to
 from meshc_strategies import meshes, near_misses, requests
 
 pytestmark = pytest.mark.slow
@@ -41,3 +48,23 @@ def test_what_is_near_is_found(mesh: ir.Mesh, some: list[Request]) -> None:
         if (one := next(near, None)) is not None:
             assert found, (request, one)
             assert len(found[0].changes) == 1, (request, one, found[0])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_every_refusal_of_a_random_program_has_remedies_that_hold(data: st.DataObject) -> None:
+    """Any request is explained; what is proposed lets it in, and opens what it says at least."""
+    drawn = data.draw(programs())
+    if analyze_text(drawn.text).mesh is None:
+        return
+    program = program_of(drawn.text)
+    request = data.draw(requests_to(data.draw(st.sampled_from(drawn.ports))))
+    explanation, remedies = explained(program, request)
+    assert render_explanation(explanation, remedies)
+    assert explanation_to_json(explanation, remedies, program.analysis.lowered.mesh)
+    if explanation.decision.allowed:
+        assert remedies == Remedies()
+    for change in remedies.programs:
+        assert change.opens
+        assert all(edit.old != edit.new for edit in change.edits)
+        assert "anyone" not in " ".join(edit.what for edit in change.edits)
