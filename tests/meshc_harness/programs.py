@@ -52,7 +52,7 @@ _NUMBERS = {"http": 8080, "http2": 8081, "grpc": 9090, "tcp": 5432, "tls": 8443}
 
 @st.composite
 def programs(draw: st.DrawFn) -> RandomProgram:
-    """A program of three services with one to three ports each."""
+    """A program of three services with one or two ports each. Every rule has a line of its own."""
     ports: list[Port] = []
     lines = [
         _mesh(draw(st.sampled_from(("deny", "deny", "allow")))),
@@ -92,11 +92,11 @@ def programs(draw: st.DrawFn) -> RandomProgram:
     for port in ports:
         rules = draw(st.lists(rules_of(port), max_size=5))
         if rules:
-            lines.append(f"access {port.service}:{port.number} {{ {' '.join(rules)} }}")
+            lines.extend((f"access {port.service}:{port.number} {{", *rules, "}"))
     wide = Port(service="", namespace="", number=0, protocol="any", has_jwt=False)
     for scope in ("mesh", "namespace a"):
         for rule in draw(st.lists(rules_of(wide), max_size=1)):
-            lines.append(f"access {scope} {{ {rule} }}")
+            lines.extend((f"access {scope} {{", rule, "}"))
     return RandomProgram(text="\n".join(lines) + "\n", ports=tuple(ports))
 
 

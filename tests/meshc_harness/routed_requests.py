@@ -31,16 +31,16 @@ def routed_request(rng: Random, program: RoutedProgram, port: Port) -> Request:
     # What is no gRPC call says so, or else the stub could not tell what it received.
     mark = (("content-type", "text/plain"),) if port.protocol == "grpc" and not is_call else ()
     method = rng.choice(route.methods) if route.methods and rng.random() < 0.7 else rng.choice(_METHODS)
-    wanted = [atom for atom in _atoms(route.condition) if rng.random() < 0.6]
-    headers = [(atom.name, _text_for(rng, atom.test)) for atom in wanted if isinstance(atom, ir.HeaderIs)]
-    queries = [(atom.name, _text_for(rng, atom.test)) for atom in wanted if isinstance(atom, ir.QueryIs)]
+    wanted = [atom for atom in atoms_of(route.condition) if rng.random() < 0.6]
+    headers = [(atom.name, text_for(rng, atom.test)) for atom in wanted if isinstance(atom, ir.HeaderIs)]
+    queries = [(atom.name, text_for(rng, atom.test)) for atom in wanted if isinstance(atom, ir.QueryIs)]
     return Request(
         identity=f"spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/{caller}",
         namespace=port.namespace,
         service=port.service,
         port=port.number,
         method="POST" if is_call else method,
-        path=_path(rng, route.path),
+        path=path_for(rng, route.path),
         headers=(*headers, *_some_headers(rng), *mark),
         host=rng.choice(_hosts(port)),
         query=(*queries, *_some_queries(rng)),
@@ -52,7 +52,7 @@ def _routes(mesh: ir.Mesh, port: Port) -> tuple[ir.Route, ...]:
     return next(one for one in workload.ports if one.number == port.number).routes
 
 
-def _path(rng: Random, pattern: ir.PathPattern) -> str:
+def path_for(rng: Random, pattern: ir.PathPattern) -> str:
     """Mostly one that the pattern matches."""
     match pattern:
         case ir.ExactPath(path):
@@ -67,18 +67,19 @@ def _path(rng: Random, pattern: ir.PathPattern) -> str:
     return rng.choice(_TWISTS).format(found or "/") if rng.random() < 0.35 else found or "/"
 
 
-def _atoms(condition: ir.Condition) -> Iterator[ir.Atom]:
+def atoms_of(condition: ir.Condition) -> Iterator[ir.Atom]:
+    """All atoms of a condition, in order, whether they should hold or not."""
     match condition:
         case ir.AllOf(parts) | ir.AnyOf(parts):
             for part in parts:
-                yield from _atoms(part)
+                yield from atoms_of(part)
         case ir.Not(inner):
-            yield from _atoms(inner)
+            yield from atoms_of(inner)
         case _:
             yield condition
 
 
-def _text_for(rng: Random, test: ir.TextTest) -> str:
+def text_for(rng: Random, test: ir.TextTest) -> str:
     """One that passes, mostly; blanks stand around it now and then."""
     match test:
         case ir.Equals(value):

@@ -10,6 +10,7 @@ from meshc import ir
 from meshc.kubernetes.layout import MESH
 from meshc.target import Document, Json
 from meshc_istio.telemetry import providers
+from meshc_istio.traffic import mesh_settings
 
 _NOTE: Final = """\
 IMPORTANT: these are settings of Istio itself, not objects: `kubectl apply -k` leaves them out.
@@ -26,8 +27,7 @@ def mesh_config(mesh: ir.Mesh) -> Document:
         # Sidecars would repeat a request that was reset, whatever the program says of retries.
         "defaultInboundHttpRetryPolicy": {},
     }
-    if mesh.externals:
-        config["outboundTrafficPolicy"] = {"mode": "REGISTRY_ONLY"}
+    config |= mesh_settings(mesh)
     if mesh.trusted_hops:
         topology: Mapping[str, Json] = {"numTrustedProxies": mesh.trusted_hops}
         config["defaultConfig"] = {"gatewayTopology": topology}

@@ -1,203 +1,140 @@
-"""Route actions: what becomes of a request, and with which settings -> the rest of a VirtualService's route.
+"""What a route does with a request: send it on, redirect it, or answer it; everything but what it matches."""
 
-Retries are always written, since Istio would try twice more where none are; a timeout only where there is one.
-"""
-
-import re
-from collections.abc import Iterable
-from fractions import Fraction
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, assert_never
-from urllib.parse import urlsplit
 
 from meshc import ir
+from meshc_istio.directory import Called, Directory, called_number, destination_host
+from meshc_istio.durations import duration
+from meshc_istio.faults import FaultCase, fault_injection
+from meshc_istio.header_changes import headers
 from meshc_istio.resources.networking import (
-    Abort,
-    Body,
-    Delay,
-    Destination,
     DirectResponse,
-    Fault,
-    HeaderOperations,
-    Headers,
+    HttpMatch,
     HttpRoute,
-    Mirror,
-    Percent,
-    PortSelector,
-    Redirect,
-    RegexRewrite,
-    Retries,
-    Rewrite,
-    WeightedDestination,
+    MirrorTarget,
+    PortNumber,
+    ResponseBody,
+    StringMatch,
+    Target,
+    WeightedTarget,
 )
-from meshc_istio.route_matches import expression
-from meshc_istio.shapes import duration, service_host
-from meshc_istio.terms import InexpressibleError
+from meshc_istio.retries import http_retry
+from meshc_istio.rewrites import http_redirect, http_rewrite, keeps_rest
+from meshc_istio.shares import percent, whole_weights
 
-_NEVER: Final = Retries(attempts=0)
-_MOST: Final = 1_000_000
-_CODES: Final = frozenset({301, 302, 303, 307, 308})
-_CAPTURE: Final = re.compile(r"\{([^{}/]+)\}")
-PERCENT: Final = "%"
+_CREATED: Final = 201
+_FORBIDDEN: Final = 403
 
 
-def action_of(mesh: ir.Mesh, route: ir.Route) -> HttpRoute:
-    """A route without its match. Raises InexpressibleError."""
-    settings = route.settings
-    headers = _headers(settings.header_changes)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A route of the program for the requests that pass `matches`, and what faults do to them.
+
+    `name` is that of the route in access logs, None where it has none.
+    """
+
+    route: ir.Route
+    case: FaultCase
+    matches: tuple[HttpMatch, ...]
+    name: str | None
+
+
+def action_routes(directory: Directory, called: Called, entry: Entry) -> tuple[HttpRoute, ...]:
+    """What an entry becomes: one route, or two for a redirect that keeps the rest of a path."""
+    route, matches = entry.route, entry.matches
+    if entry.case.certain_abort is not None and not isinstance(route.action, ir.Forward):
+        # Istio injects no faults into what it answers by itself.
+        return (answer(entry.case.certain_abort.status, matches, entry.name),)
     match route.action:
-        case ir.Redirect():
-            return HttpRoute(redirect=_redirect(route.action), headers=headers)
-        case ir.Respond(status=status, body=body):
-            response = DirectResponse(status=status, body=Body(string=body) if body else None)
-            return HttpRoute(direct_response=response, headers=headers, fault=_fault(settings))
         case ir.Forward(destinations=destinations):
-            return HttpRoute(
-                rewrite=_rewrite(route),
-                fault=_fault(settings),
-                timeout=None if settings.timeout_ms is None else duration(settings.timeout_ms),
-                retries=_retries(settings.retry),
-                mirrors=tuple(_mirror(mesh, one) for one in settings.mirrors) or None,
-                headers=headers,
-                route=weighted(mesh, destinations),
-            )
+            return (_forward(directory, called, entry, destinations),)
+        case ir.Redirect():
+            return tuple(_redirects(route.action, entry))
+        case ir.Respond(status=status, body=body):
+            # Envoy adds a Location of its own to what it says it created.
+            removed = ("location",) if status == _CREATED else ()
+            response = DirectResponse(status=status, body=ResponseBody(string=body) if body else None)
+            changes = headers(route.settings.header_changes, also_removed=removed)
+            return (HttpRoute(name=entry.name, match=matches, direct_response=response, headers=changes),)
         case _:
             assert_never(route.action)
 
 
-# ---- destinations ---------------------------------------------------------------------------------------------------
+def answer(status: int, matches: tuple[HttpMatch, ...], name: str | None = None) -> HttpRoute:
+    """A route that answers with a bare status."""
+    return HttpRoute(name=name, match=matches, direct_response=DirectResponse(status=status))
 
 
-def weighted(mesh: ir.Mesh, destinations: Iterable[ir.Destination]) -> tuple[WeightedDestination, ...]:
-    """Destinations with whole weights in the same proportion; those without a share are left out."""
-    found = [one for one in destinations if one.weight > 0]
-    if len(found) == 1:
-        return (WeightedDestination(destination=destination_of(mesh, found[0])),)
-    shares = [Fraction(str(one.weight)) for one in found]
-    scale = max((share.denominator for share in shares), default=1)
-    while any((share * scale).denominator != 1 for share in shares):
-        scale *= 10
-    weights = [int(share * scale) for share in shares]
-    if max(weights) > _MOST:
-        raise InexpressibleError("Istio's weights are whole numbers, and these shares are too fine", "round the shares")
+def refusal(matches: tuple[HttpMatch, ...], name: str | None = None) -> HttpRoute:
+    """A route that refuses, as rules of an external do."""
+    return answer(_FORBIDDEN, matches, name)
+
+
+def _redirects(redirect: ir.Redirect, entry: Entry) -> Iterator[HttpRoute]:
+    name, matches = entry.name, entry.matches
+    is_below = [keeps_rest(redirect) and (one.uri is None or one.uri.prefix is not None) for one in matches]
+    whole = tuple(one for one, below in zip(matches, is_below, strict=True) if not below)
+    # Istio replaces a prefix only where the match names one.
+    below = tuple(
+        one if one.uri is not None else one.model_copy(update={"uri": StringMatch(prefix="/")})
+        for one, below in zip(matches, is_below, strict=True)
+        if below
+    )
+    changes = headers(entry.route.settings.header_changes)
+    if whole:
+        yield HttpRoute(name=name, match=whole, redirect=http_redirect(redirect), headers=changes)
+    if below:
+        yield HttpRoute(name=name, match=below, redirect=http_redirect(redirect, is_prefix=True), headers=changes)
+
+
+def _forward(directory: Directory, called: Called, entry: Entry, destinations: tuple[ir.Destination, ...]) -> HttpRoute:
+    route, settings = entry.route, entry.route.settings
+    mirrors = tuple(
+        MirrorTarget(destination=target(directory, called, one.destination, settings), percentage=percent(one.percent))
+        for one in settings.mirrors
+        # No rule of an external would be asked for a copy: what may be left out is left out.
+        if one.percent > 0 and not _is_outside(directory, one.destination)
+    )
+    return HttpRoute(
+        name=entry.name,
+        match=entry.matches,
+        route=weighted_targets(directory, called, destinations, settings),
+        rewrite=http_rewrite(route.path, settings),
+        timeout=None if settings.timeout_ms is None else duration(settings.timeout_ms),
+        retries=http_retry(settings.retry),
+        fault=fault_injection(entry.case),
+        mirrors=mirrors or None,
+        headers=headers(settings.header_changes),
+    )
+
+
+def _is_outside(directory: Directory, destination: ir.Destination) -> bool:
+    return isinstance(directory.owners[destination.namespace, destination.service], ir.External)
+
+
+def weighted_targets(
+    directory: Directory, called: Called, destinations: tuple[ir.Destination, ...], settings: ir.Settings
+) -> tuple[WeightedTarget, ...]:
+    """The destinations that get anything at all; a single one needs no weight."""
+    used = [one for one in destinations if one.weight > 0]
+    if len(used) == 1:
+        return (WeightedTarget(destination=target(directory, called, used[0], settings)),)
+    weights = whole_weights([one.weight for one in used])
     return tuple(
-        WeightedDestination(destination=destination_of(mesh, one), weight=weight)
-        for one, weight in zip(found, weights, strict=True)
+        WeightedTarget(destination=target(directory, called, one, settings), weight=weight)
+        for one, weight in zip(used, weights, strict=True)
     )
 
 
-def destination_of(mesh: ir.Mesh, one: ir.Destination) -> Destination:
-    """A port of a service, a version of it, or of an external."""
-    external = next((e for e in mesh.externals if (e.namespace, e.name) == (one.namespace, one.service)), None)
-    host = service_host(mesh, one.namespace, one.service)
-    if external is not None:
-        named = [name for name in external.hosts if not name.startswith("*")]
-        if not named:
-            raise InexpressibleError("Istio cannot send on to a wildcard host", "name one host of the external")
-        host = named[0]
-    return Destination(host=host, subset=one.version, port=PortSelector(number=one.port))
-
-
-def _mirror(mesh: ir.Mesh, mirror: ir.Mirror) -> Mirror:
-    return Mirror(destination=destination_of(mesh, mirror.destination), percentage=Percent(value=mirror.percent))
-
-
-# ---- settings -------------------------------------------------------------------------------------------------------
-
-
-def _retries(retry: ir.Retry | None) -> Retries:
-    if retry is None:
-        return _NEVER
-    return Retries(
-        attempts=retry.attempts,
-        per_try_timeout=None if retry.per_try_ms is None else duration(retry.per_try_ms),
-        retry_on=",".join((*retry.conditions, *map(str, retry.statuses))),
-        backoff=None if retry.backoff_ms is None else duration(retry.backoff_ms[0]),
-    )
-
-
-def _fault(settings: ir.Settings) -> Fault | None:
-    delays = [one for one in settings.delays if one.condition == ir.ALWAYS]
-    aborts = [one for one in settings.aborts if one.condition == ir.ALWAYS]
-    if len(delays) > 1 or len(aborts) > 1:
-        raise InexpressibleError("Istio has one delay and one abort a route", "leave one of them out")
-    if not delays and not aborts:
-        return None
-    return Fault(
-        delay=Delay(fixed_delay=duration(delays[0].delay_ms), percentage=Percent(value=delays[0].percent))
-        if delays
-        else None,
-        abort=Abort(http_status=aborts[0].status, percentage=Percent(value=aborts[0].percent)) if aborts else None,
-    )
-
-
-def _headers(changes: tuple[ir.HeaderChange, ...]) -> Headers | None:
-    found = {way: _operations([one for one in changes if one.direction == way]) for way in ("request", "response")}
-    if found["request"] is None and found["response"] is None:
-        return None
-    return Headers(request=found["request"], response=found["response"])
-
-
-def _operations(changes: list[ir.HeaderChange]) -> HeaderOperations | None:
-    if not changes:
-        return None
-    listed = {verb: [one for one in changes if one.operation == verb] for verb in ("set", "add", "remove")}
-    names = [one.name for verb in ("set", "add") for one in listed[verb]]
-    if len(names) != len(set(names)):
-        raise InexpressibleError(
-            "Istio changes a header once in a route", "set it to the value that it is to have in the end"
-        )
-    return HeaderOperations(
-        set={one.name: _value(one) for one in listed["set"]} or None,
-        add={one.name: _value(one) for one in listed["add"]} or None,
-        remove=tuple(one.name for one in listed["remove"]) or None,
-    )
-
-
-def _value(change: ir.HeaderChange) -> str:
-    return (change.value or "").replace(PERCENT, "%%")
-
-
-# ---- rewrites and redirects -----------------------------------------------------------------------------------------
-
-
-def _rewrite(route: ir.Route) -> Rewrite | None:
-    settings = route.settings
-    target = settings.rewrite_path
-    if target is None:
-        return None if settings.rewrite_host is None else Rewrite(authority=settings.rewrite_host)
-    return Rewrite(authority=settings.rewrite_host, uri_regex_rewrite=_path_rewrite(route.path, target))
-
-
-def _path_rewrite(path: ir.PathPattern, target: str) -> RegexRewrite:
-    """The whole path, replaced; captures are groups in the order in which they stand, the rest is the last one."""
-    names = path.names if isinstance(path, ir.TemplatePath) else ()
-    has_rest = isinstance(path, ir.TemplatePath) and path.rest
-    stem = target.removesuffix("/**")
-    if stem == target:
-        rest = ""
-    elif not stem:
-        raise InexpressibleError(
-            "Istio would send on an empty path where nothing follows the prefix", "rewrite to a folder"
-        )
-    else:
-        rest = f"\\{len(names) + 1}" if has_rest else ""
-    groups = {name: f"\\{number}" for number, name in enumerate(names, 1)}
-    text = _CAPTURE.sub(lambda found: groups.get(found[1], found[0]), stem.replace("\\", "\\\\")) + rest
-    pattern = expression(path, with_groups=True) if names or has_rest else "/.*"
-    return RegexRewrite(match=f"^{pattern}$", rewrite=text)
-
-
-def _redirect(action: ir.Redirect) -> Redirect:
-    if _CAPTURE.search(action.target) or action.target.endswith("/**"):
-        raise InexpressibleError("Istio's redirects cannot use what the path captured", "redirect to a fixed path")
-    if action.status not in _CODES:
-        raise InexpressibleError(f"Istio redirects with 301, 302, 303, 307 or 308, not with {action.status}")
-    parts = urlsplit(action.target)
-    uri = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    return Redirect(
-        uri=uri or None,
-        authority=parts.hostname,
-        scheme=parts.scheme or None,
-        port=parts.port,
-        redirect_code=action.status,
+def target(directory: Directory, called: Called, destination: ir.Destination, settings: ir.Settings) -> Target:
+    """A destination as the host, the subset and the port that Istio knows it by."""
+    owner = directory.owners[destination.namespace, destination.service]
+    port = directory.port(destination)
+    number = destination.port if port is None else called_number(owner, port)
+    return Target(
+        host=destination_host(directory, called, owner, settings),
+        subset=destination.version,
+        port=PortNumber(number=number),
     )

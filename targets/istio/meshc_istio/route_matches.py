@@ -1,172 +1,112 @@
-"""Route matches: what a route asks of a request -> entries of a VirtualService's match, any of which may hold."""
+"""What a route matches: conditions as alternatives of Istio's `HTTPMatchRequest`, each a conjunction of tests.
 
-import re
-from dataclasses import dataclass, field
-from typing import Final, assert_never
+A conjunction holds one test of a header that must hold, one that must not, and so on, so what it cannot hold together is
+an `Obstacle`. Headers are tested line by line, as the language means it (since Envoy's fix of CVE-2026-26308).
+"""
+
+from collections.abc import Iterable
+from typing import Final
 
 from meshc import ir
-from meshc_istio.resources.networking import RequestMatch, StringMatch
-from meshc_istio.shapes import Pods
-from meshc_istio.terms import InexpressibleError, Literal, Term, terms_of
+from meshc.semantics.texts import text_check
+from meshc_istio.callers import Source
+from meshc_istio.conjunctions import Conjunction, conjunction_matches
+from meshc_istio.obstacles import Obstacle
+from meshc_istio.resources.networking import HttpMatch
+from meshc_istio.texts import quote
 
-MAX_MATCHES: Final = 64
-LONGEST_EXPRESSION: Final = 1024
-"""Bytes. Source: Istio's validation of `regex`."""
-SEGMENT: Final = "[^/]+"
-PRESENT: Final = StringMatch()
+MAX_ALTERNATIVES: Final = 64
+"""How many alternatives the condition of one route may have."""
 
+Literal = tuple[ir.Atom, bool]
+"""An atom, and whether it must hold or must not."""
 
-@dataclass(slots=True)
-class _Tests:
-    headers: dict[str, StringMatch] = field(default_factory=dict)
-    without: dict[str, StringMatch] = field(default_factory=dict)
-    queries: dict[str, StringMatch] = field(default_factory=dict)
-    authority: StringMatch | None = None
+Alternatives = tuple[tuple[Literal, ...], ...]
 
 
 def matches_of(
-    port: int, methods: tuple[str, ...], path: ir.PathPattern, condition: ir.Condition, pods: tuple[Pods, ...]
-) -> tuple[RequestMatch, ...]:
-    """The entries. Raises InexpressibleError."""
-    found = tuple(
-        RequestMatch(
-            uri=uri,
-            method=_method(methods),
-            authority=tests.authority,
-            headers=dict(sorted(tests.headers.items())) or None,
-            without_headers=dict(sorted(tests.without.items())) or None,
-            query_params=dict(sorted(tests.queries.items())) or None,
-            port=port,
-            source_labels=who.labels,
-            source_namespace=who.namespace,
+    condition: ir.Condition, port: int, sources: tuple[Source, ...] = ()
+) -> tuple[HttpMatch, ...] | Obstacle:
+    """The requests to the port for which the condition holds, from one of the sources, if any are given.
+
+    Without any result there is no such request.
+    """
+    found: list[HttpMatch] = []
+    alternatives = _alternatives(_merged(condition), holds=True)
+    if len(alternatives) > MAX_ALTERNATIVES:
+        return Obstacle(
+            reason=f"hold a condition of more than {MAX_ALTERNATIVES} alternatives in one route",
+            advice="split it into several",
         )
-        for tests in map(_tests, terms_of(condition))
-        for uri in uris_of(path)
-        for who in pods
-    )
-    if len(found) > MAX_MATCHES:
-        raise InexpressibleError(f"it comes to more than {MAX_MATCHES} matches", "split the route into several")
+    for literals in alternatives:
+        conjunction = Conjunction()
+        for atom, holds in literals:
+            problem = conjunction.take(atom, holds=holds)
+            if problem is not None:
+                return problem
+        made = conjunction_matches(conjunction, port, sources)
+        if isinstance(made, Obstacle):
+            return made
+        found += made
+    return tuple(found)
+
+
+def request_condition(methods: tuple[str, ...], path: ir.PathPattern, *conditions: ir.Condition) -> ir.Condition:
+    """Methods (none: any), a path and conditions as one condition."""
+    parts: list[ir.Condition] = [ir.MethodIs(methods)] if methods else []
+    if path != ir.ANY_PATH:
+        parts.append(ir.PathIs(path))
+    return ir.AllOf((*parts, *(one for one in conditions if one != ir.ALWAYS)))
+
+
+# ---- normal form ----------------------------------------------------------------------------------------------------
+
+
+def _alternatives(condition: ir.Condition, *, holds: bool) -> Alternatives:
+    """The disjunctive normal form. Where it has more than `MAX_ALTERNATIVES`, some number above that is returned."""
+    match condition:
+        case ir.Not(inner):
+            return _alternatives(inner, holds=not holds)
+        case ir.AllOf(conditions) | ir.AnyOf(conditions):
+            parts = [_alternatives(part, holds=holds) for part in conditions]
+            if isinstance(condition, ir.AllOf) is holds:
+                return _products(parts)
+            return tuple(alternative for part in parts for alternative in part)
+        case ir.HeaderIs(name, test) if not holds and not isinstance(test, ir.IsPresent) and text_check(test)(""):
+            # An inverted test takes a header that is not there for an empty one.
+            present = ir.HeaderIs(name, ir.IsPresent())
+            literals: Alternatives = (((present, False),), ((present, True), (condition, False)))
+            return literals
+        case _:
+            return (((condition, holds),),)
+
+
+def _products(parts: Iterable[Alternatives]) -> Alternatives:
+    found: Alternatives = ((),)
+    for part in parts:
+        found = tuple(one + other for one in found for other in part)
+        if len(found) > MAX_ALTERNATIVES:
+            break
     return found
 
 
-def uris_of(path: ir.PathPattern) -> tuple[StringMatch | None, ...]:
-    """The tests of a path, any of which may hold; None for every path."""
-    if path == ir.ANY_PATH:
-        return (None,)
-    match path:
-        case ir.ExactPath(path=text):
-            return (StringMatch(exact=text),)
-        case ir.TemplatePath(segments=segments, rest=True) if None not in segments:
-            stem = "".join(f"/{segment}" for segment in segments)
-            # A prefix of Istio's is one of letters: `/foo` would take `/foobar` too.
-            return (StringMatch(exact=stem), StringMatch(prefix=f"{stem}/"))
-        case ir.TemplatePath() | ir.RegexPath():
-            return (StringMatch(regex=_checked(expression(path))),)
+def _merged(condition: ir.Condition) -> ir.Condition:
+    """The same condition with `in` over one header as one pattern."""
+    match condition:
+        case ir.Not(inner):
+            return ir.Not(_merged(inner))
+        case ir.AllOf(conditions):
+            return ir.AllOf(tuple(_merged(part) for part in conditions))
+        case ir.AnyOf(conditions):
+            return _one_pattern(conditions) or ir.AnyOf(tuple(_merged(part) for part in conditions))
         case _:
-            assert_never(path)
+            return condition
 
 
-def expression(path: ir.PathPattern, *, with_groups: bool = False) -> str:
-    """A path pattern as an expression that the whole path matches; with a group for each capture, if asked."""
-    match path:
-        case ir.ExactPath(path=text):
-            return re.escape(text)
-        case ir.RegexPath(pattern=pattern):
-            return pattern
-        case ir.TemplatePath(segments=segments, rest=rest):
-            hole = f"({SEGMENT})" if with_groups else SEGMENT
-            stem = "".join(f"/{hole if one is None else re.escape(one)}" for one in segments)
-            return f"{stem}(/.*)?" if rest else stem
-        case _:
-            assert_never(path)
-
-
-def _checked(pattern: str) -> str:
-    if len(pattern.encode()) > LONGEST_EXPRESSION:
-        raise InexpressibleError(f"Istio takes expressions of {LONGEST_EXPRESSION} bytes", "shorten it")
-    return pattern
-
-
-def _method(methods: tuple[str, ...]) -> StringMatch | None:
-    if not methods:
+def _one_pattern(conditions: tuple[ir.Condition, ...]) -> ir.Condition | None:
+    tests = [part for part in conditions if isinstance(part, ir.HeaderIs)]
+    values = [part.test.value for part in tests if isinstance(part.test, ir.Equals) and part.test.value]
+    names = {part.name for part in tests}
+    if len(names) != 1 or len(values) != len(conditions) or len(values) < 2:
         return None
-    return StringMatch(exact=methods[0]) if len(methods) == 1 else StringMatch(regex="|".join(map(re.escape, methods)))
-
-
-def _tests(term: Term) -> _Tests:
-    found = _Tests()
-    for literal in term:
-        _add(found, literal)
-    return found
-
-
-def _add(found: _Tests, literal: Literal) -> None:
-    match literal.atom:
-        case ir.HeaderIs(name=name, test=test):
-            _put(found.without if literal.is_negated else found.headers, name, _text(test), "header")
-        case ir.QueryIs(name=name, test=test) if not literal.is_negated:
-            _put(found.queries, name, _query(test), "query parameter")
-        case ir.HostIs(test=test) if not literal.is_negated:
-            if found.authority is not None:
-                raise InexpressibleError("Istio tests one host in a route", "write the host that is meant by both")
-            found.authority = StringMatch(regex=_checked(_host(test)))
-        case ir.QueryIs() | ir.HostIs():
-            raise InexpressibleError(
-                "Istio has no negated test of a query or a host in routes", "route the others first"
-            )
-        case _:
-            raise InexpressibleError("Istio's routes test paths, methods, headers, queries and hosts")
-
-
-def _put(tests: dict[str, StringMatch], name: str, test: StringMatch, what: str) -> None:
-    if tests.setdefault(name, test) != test:
-        raise InexpressibleError(
-            f"Istio tests a {what} once in a route, and `{name}` twice stands here", "use one expression"
-        )
-
-
-def _text(test: ir.TextTest) -> StringMatch:
-    match test:
-        case ir.Equals(value=""):
-            return StringMatch(regex="()")
-        case ir.Equals(value=value):
-            return StringMatch(exact=value)
-        case ir.StartsWith(value="") | ir.EndsWith(value=""):
-            return PRESENT
-        case ir.StartsWith(value=value):
-            return StringMatch(prefix=value)
-        case ir.EndsWith() | ir.Matches():
-            return StringMatch(regex=_checked(_expression(test)))
-        case ir.IsPresent():
-            return PRESENT
-        case _:
-            assert_never(test)
-
-
-def _query(test: ir.TextTest) -> StringMatch:
-    match test:
-        case ir.Equals(value=value) if value:
-            return StringMatch(exact=value)
-        case _:
-            return StringMatch(regex=_checked(_expression(test)))
-
-
-def _expression(test: ir.TextTest) -> str:
-    match test:
-        case ir.Equals(value=value):
-            return re.escape(value) or "()"
-        case ir.StartsWith(value=value):
-            return f"{re.escape(value)}.*"
-        case ir.EndsWith(value=value):
-            return f".*{re.escape(value)}"
-        case ir.Matches(pattern=pattern):
-            return pattern or "()"
-        case ir.IsPresent():
-            return ".*"
-        case _:
-            assert_never(test)
-
-
-def _host(test: ir.TextTest) -> str:
-    """A test of the host, whatever the case, with the dot and the port that a client may send after it."""
-    return rf"(?i)(?:{_expression(test)})\.?(?::[0-9]+)?"
+    return ir.HeaderIs(names.pop(), ir.Matches("|".join(quote(value) for value in values)))

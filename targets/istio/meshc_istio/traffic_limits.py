@@ -1,53 +1,96 @@
-"""What only the spelling of a program decides about traffic on Istio."""
+"""What only the spelling of routes, settings and rules of externals decides about Istio."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 from meshc import ir
 from meshc.diagnostics import Diagnostic, diagnose
+from meshc.passes.support import has_errors
 from meshc.source import Span
-from meshc_istio.egress import guarded_routes
-from meshc_istio.route_actions import action_of
+from meshc_istio.callers import Census, take_census
+from meshc_istio.connection_routes import connection_obstacles
+from meshc_istio.directory import Called, Directory, Owner, called_hosts, called_ports, make_directory
+from meshc_istio.host_limits import host_obstacles
+from meshc_istio.http_routes import route_obstacle
+from meshc_istio.listener_limits import listener_obstacles
+from meshc_istio.obstacles import Obstacle
+from meshc_istio.port_limits import port_obstacles
+from meshc_istio.route_limits import place_of, route_obstacles, spares
 from meshc_istio.route_matches import matches_of
-from meshc_istio.shapes import callers
-from meshc_istio.terms import InexpressibleError
+from meshc_istio.virtual_services import port_routes
+
+_ERROR = "unsupported-by-target"
 
 
 def check_traffic(mesh: ir.Mesh) -> Iterator[Diagnostic]:
-    """What Istio cannot say of routes, settings and externals, at its place."""
-    for workload in mesh.workloads:
-        for port in workload.ports:
-            for route in port.routes:
-                yield from _tried(route.span, "this route", partial(_route, mesh, port, route))
-    for external in mesh.externals:
-        for port in external.ports:
-            yield from _external(mesh, external, port)
+    """What Istio would refuse or do otherwise in the traffic of the mesh."""
+    directory, census = make_directory(mesh), take_census(mesh)
+    everything: tuple[Owner, ...] = (*mesh.workloads, *mesh.externals)
+    for owner in everything:
+        for host in called_hosts(directory, owner):
+            for called in called_ports(owner, host):
+                yield from _called(directory, census, called)
+    yield from host_obstacles(directory)
+    yield from listener_obstacles(mesh)
 
 
-def _tried(span: Span, what: str, attempt: Callable[[], object]) -> Iterator[Diagnostic]:
-    try:
-        attempt()
-    except InexpressibleError as error:
-        message = f"istio cannot express {what}: {error.reason}"
-        yield diagnose("unsupported-by-target", span, message, advice=error.instead or ())
+def _report(obstacle: Obstacle, span: Span) -> Diagnostic:
+    return diagnose(_ERROR, span, f"istio cannot {obstacle.reason}", advice=obstacle.advice)
 
 
-def _route(mesh: ir.Mesh, port: ir.PortPolicy, route: ir.Route) -> None:
-    matches_of(port.number, route.methods, route.path, route.condition, callers(mesh, route.callers))
-    if port.protocol.is_http:
-        action_of(mesh, route)
+def _called(directory: Directory, census: Census, called: Called) -> Iterator[Diagnostic]:
+    found = list(_port(directory, census, called)) if _is_first(called) else []
+    yield from found
+    if has_errors(tuple(found)) or not (isinstance(called.owner, ir.External) or _leads_out(directory, called.port)):
+        return
+    made = port_routes(directory, census, called)
+    if isinstance(made, Obstacle):
+        yield _report(made, _asking_rule(called.port) or place_of(called.port))
 
 
-def _external(mesh: ir.Mesh, external: ir.External, port: ir.PortPolicy) -> Iterator[Diagnostic]:
-    rules = [rule for stage in port.access for rule in stage.rules]
-    for rule in rules:
-        yield from _tried(rule.span, "this rule", partial(callers, mesh, rule.principals))
-    for route in port.routes:
-        yield from _tried(route.span, "this route", partial(_route, mesh, port, route))
-    is_wildcard = any(host.startswith("*") for host in external.hosts)
-    if is_wildcard and (port.protocol is ir.Protocol.HTTPS or any(rule.condition != ir.ALWAYS for rule in rules)):
-        message = "istio cannot decide requests to a wildcard host: its routes are for hosts by name"
-        yield diagnose("unsupported-by-target", external.span, message, advice="name the hosts one by one")
-    if port.protocol.is_http:
-        place = rules[0].span if rules else external.span
-        yield from _tried(place, "the rules of this external", lambda: list(guarded_routes(mesh, port)))
+def _is_first(called: Called) -> bool:
+    """What is wrong about a port is wrong for each host of its external, and told once."""
+    return not isinstance(called.owner, ir.External) or called.host == called.owner.hosts[0]
+
+
+def _port(directory: Directory, census: Census, called: Called) -> Iterator[Diagnostic]:
+    for obstacle, span in port_obstacles(directory, called):
+        yield _report(obstacle, span)
+    if not called.port.protocol.is_http:
+        for obstacle in connection_obstacles(called):
+            yield _report(obstacle, place_of(called.port))
+    for route in called.port.routes:
+        for obstacle, span in route_obstacles(directory, called, route):
+            yield _report(obstacle, span)
+        if spares(route):
+            message = "faults do not strike what istio answers by itself, as it does for this route"
+            yield diagnose("target-differs", route.span, message)
+        problem = route_obstacle(census, called, route) if called.port.protocol.is_http else None
+        if problem is not None:
+            yield _report(problem, route.span)
+    if isinstance(called.owner, ir.External):
+        yield from _rules(called)
+
+
+# ---- externals ------------------------------------------------------------------------------------------------------
+
+
+def _rules(called: Called) -> Iterator[Diagnostic]:
+    for stage in called.port.access:
+        for rule in stage.rules:
+            if stage.shadow:
+                reason = "log what a shadow rule of an external would refuse"
+                yield _report(Obstacle(reason=reason, advice="leave the rule out"), rule.span)
+            elif called.port.protocol.is_http:
+                problem = matches_of(rule.condition, called.number)
+                if isinstance(problem, Obstacle):
+                    yield _report(problem, rule.span)
+
+
+def _leads_out(directory: Directory, port: ir.PortPolicy) -> bool:
+    actions = [route.action for route in port.routes if isinstance(route.action, ir.Forward)]
+    keys = {(one.namespace, one.service) for action in actions for one in action.destinations}
+    return any(isinstance(directory.owners[key], ir.External) for key in keys)
+
+
+def _asking_rule(port: ir.PortPolicy) -> Span | None:
+    return next((rule.span for stage in port.access for rule in stage.rules), None)

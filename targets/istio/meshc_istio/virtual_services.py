@@ -1,66 +1,88 @@
-"""Virtual services: the routes of a workload's ports -> one VirtualService for its host, in its own namespace.
+"""VirtualServices: one for each host, with the routes of all of its ports.
 
-Of two for one host Istio takes the older and ignores the other, so all ports are in one, told apart by their number.
+There is one even where a service has no traffic block: without it, Istio would retry requests by itself.
 """
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from meshc import ir
-from meshc.kubernetes import Placed, metadata, span_anchor
-from meshc.source import Span
-from meshc_istio.resources.networking import (
-    ConnectionMatch,
-    HttpRoute,
-    TcpRoute,
-    VirtualService,
-    VirtualServiceSpec,
-)
-from meshc_istio.route_actions import action_of, weighted
-from meshc_istio.route_matches import matches_of
-from meshc_istio.shapes import callers, service_host
+from meshc_istio.callers import Census
+from meshc_istio.connection_routes import tcp_routes, tls_routes
+from meshc_istio.directory import Called, Directory, Owner, called_ports, covers
+from meshc_istio.http_routes import http_routes
+from meshc_istio.obstacles import Obstacle
+from meshc_istio.resources.networking import HttpRoute, TcpRoute, TlsRoute, VirtualServiceSpec
+
+Routes = tuple[HttpRoute | TcpRoute | TlsRoute, ...]
 
 
-def virtual_service(mesh: ir.Mesh, workload: ir.Workload) -> Iterator[Placed]:
-    """The object of a workload, if it has routes to tell of. Raises InexpressibleError, which the checks have found before."""
-    http = tuple(one for port in workload.ports if port.protocol.is_http for one in http_routes(mesh, port))
-    tcp = tuple(
-        one for port in workload.ports if not port.protocol.is_http for one in _tcp_routes(mesh, workload, port)
-    )
-    if not (http or tcp):
-        return
-    spans = tuple(dict.fromkeys(route.span for port in workload.ports for route in port.routes))
-    yield Placed(
-        owner=(workload.namespace, workload.name),
-        resource=VirtualService(
-            metadata=metadata(workload.name, workload.namespace, anchors_of(workload, spans)),
-            spec=VirtualServiceSpec(
-                hosts=(service_host(mesh, workload.namespace, workload.name),), http=http or None, tcp=tcp or None
-            ),
-        ),
-        sources=spans,
-    )
+def virtual_service_spec(
+    directory: Directory, census: Census, owner: Owner, host: str
+) -> VirtualServiceSpec | Obstacle | None:
+    """The routes of a host of the owner; None where it needs none."""
+    http: list[HttpRoute] = []
+    tls: list[TlsRoute] = []
+    tcp: list[TcpRoute] = []
+    for called in called_ports(owner, host):
+        found = port_routes(directory, census, called)
+        if isinstance(found, Obstacle):
+            return found
+        for route in found:
+            match route:
+                case HttpRoute():
+                    http.append(route)
+                case TlsRoute():
+                    tls.append(route)
+                case TcpRoute():
+                    tcp.append(route)
+                case _:
+                    assert_never(route)
+    if not http and not tls and not tcp:
+        return None
+    hosts = (host, *named_hosts(directory, owner))
+    return VirtualServiceSpec(hosts=hosts, http=tuple(http) or None, tls=tuple(tls) or None, tcp=tuple(tcp) or None)
 
 
-def anchors_of(owner: ir.Workload | ir.External, spans: tuple[Span, ...]) -> list[str]:
-    """The places of an owner's traffic blocks, or of itself where it has none."""
-    own = {owner.span, *(port.span for port in owner.ports)}
-    name = f"{owner.namespace}.{owner.name}"
-    blocks = [span_anchor(span, f"traffic-{name}") for span in spans if span not in own]
-    return blocks or [span_anchor(owner.span, f"service-{name}")]
+def port_routes(directory: Directory, census: Census, called: Called) -> Routes | Obstacle:
+    """The routes of one port."""
+    match called.port.protocol:
+        case ir.Protocol.TCP:
+            return tcp_routes(directory, census, called)
+        case ir.Protocol.TLS:
+            return tls_routes(directory, census, called) if isinstance(called.owner, ir.External) else ()
+        case ir.Protocol.HTTP | ir.Protocol.HTTP2 | ir.Protocol.GRPC | ir.Protocol.HTTPS:
+            return http_routes(directory, census, called)
+        case _:
+            assert_never(called.port.protocol)
 
 
-def http_routes(mesh: ir.Mesh, port: ir.PortPolicy) -> Iterator[HttpRoute]:
-    """The routes of a port, in order; the last takes what is left."""
-    for route in port.routes:
-        who = callers(mesh, route.callers)
-        matches = matches_of(port.number, route.methods, route.path, route.condition, who) if who else ()
-        if matches:
-            yield action_of(mesh, route).model_copy(update={"match": matches})
+# ---- further hosts --------------------------------------------------------------------------------------------------
 
 
-def _tcp_routes(mesh: ir.Mesh, workload: ir.Workload, port: ir.PortPolicy) -> Iterator[TcpRoute]:
-    """Only where a connection goes elsewhere than to the service as a whole."""
-    own = (ir.Destination(namespace=workload.namespace, service=workload.name, port=port.number),)
-    for route in port.routes:
-        if isinstance(route.action, ir.Forward) and route.action.destinations != own:
-            yield TcpRoute(match=(ConnectionMatch(port=port.number),), route=weighted(mesh, route.action.destinations))
+def named_hosts(directory: Directory, owner: Owner) -> tuple[str, ...]:
+    """Hosts that the routes of a service name, and that lead to it for that reason, sorted.
+
+    A name that already means a service or an external stays with that.
+    """
+    if isinstance(owner, ir.External):
+        return ()
+    found = {name for port in owner.ports for route in port.routes for name in condition_hosts(route.condition)}
+    own = sorted(found - directory.hosts)
+    return tuple(name for name in own if not any(other != name and covers(other, name) for other in own))
+
+
+def condition_hosts(condition: ir.Condition) -> Iterator[str]:
+    """The hosts that a route's condition names, wildcards for what they end in."""
+    match condition:
+        case ir.AllOf(conditions) | ir.AnyOf(conditions):
+            for part in conditions:
+                yield from condition_hosts(part)
+        case ir.Not(inner):
+            yield from condition_hosts(inner)
+        case ir.HostIs(ir.Equals(host)) if host:
+            yield host
+        case ir.HostIs(ir.EndsWith(host)) if host.startswith(".") and len(host) > 1:
+            yield f"*{host}"
+        case _:
+            return

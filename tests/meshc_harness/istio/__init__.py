@@ -1,12 +1,31 @@
-"""An evaluator of Istio's documented semantics in sidecar mode, for access and for routes.
+"""An evaluator of what Istio documents, over plain YAML documents, written without a look at the emitter.
 
-It takes plain YAML documents and says what a sidecar would do; what Istio would refuse, ignore or read otherwise than it looks is
-`RejectedError`: nothing that meshc emits may depend on it.
+`IstioMesh.of` reads documents, or refuses them as Istio would (`RejectedError`). `server.answer` says what becomes of a
+request that arrives at a workload, `caller.send` what a caller's sidecar does with one that leaves.
 """
 
-from meshc_harness.istio.access import Access, Answer
-from meshc_harness.istio.objects import Cluster, Pod, RejectedError
-from meshc_harness.istio.requests import RawRequest
-from meshc_harness.istio.routes import Routes, Sent
+from meshc_harness.istio.arrivals import Arrival, Token
+from meshc_harness.istio.authentication import Mtls
+from meshc_harness.istio.calls import Call, Caller, Destination, Outcome, Retries
+from meshc_harness.istio.mesh import IstioMesh, full_name
+from meshc_harness.istio.reading import RejectedError
+from meshc_harness.istio.server import Answer
+from meshc_harness.istio.world import MeshSettings, ServicePort, Workload
 
-__all__ = ["Access", "Answer", "Cluster", "Pod", "RawRequest", "RejectedError", "Routes", "Sent"]
+__all__ = [
+    "Answer",
+    "Arrival",
+    "Call",
+    "Caller",
+    "Destination",
+    "IstioMesh",
+    "MeshSettings",
+    "Mtls",
+    "Outcome",
+    "RejectedError",
+    "Retries",
+    "ServicePort",
+    "Token",
+    "Workload",
+    "full_name",
+]

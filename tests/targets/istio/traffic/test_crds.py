@@ -1,0 +1,158 @@
+"""Every object is one that the API server takes: the real CRDs, with fields that it would drop counted as errors."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from istio_traffic_lab import objects
+from meshc.yaml_printer import print_documents
+
+CRDS = Path(os.environ.get("MESHC_CRDS") or Path(__file__).parents[4].parent / "shared" / "crds")
+
+EVERYTHING = """
+mesh shop { trust-domain "shop.example" also "ops.example" }
+namespace shop
+namespace bank
+service web in shop
+service jobs in shop { labels team = "night", app = "jobs" }
+service cart in shop {
+  port 80 http target 8080
+  port 81 http2 target 8081
+  port 90 grpc target 9090
+  port 5432 tcp
+  port 6443 tls
+  version v1
+  version v2 { labels release = "two" }
+}
+service ledger in bank { port 8080 http version v1 version v2 port 5432 tcp }
+external stripe in bank { host "api.stripe.com", "files.stripe.com" port 443 https port 80 http }
+external mail in bank { host "mail.example" port 465 tls port 2525 tcp }
+external cdn in shop { host "*.cdn.example" port 8080 http port 993 tls }
+access cart { allow web, jobs }
+access ledger { allow namespace shop }
+access stripe {
+  allow web to POST /v1/**, GET /v1/{id}
+  allow namespace bank except ledger to GET when header "x-team" in ("a", "b") and query "dry" is absent
+  deny anyone to /v1/secret/**
+}
+access mail { allow jobs }
+access cdn { allow anyone }
+traffic cart:80 {
+  timeout 1500ms
+  connect-timeout 2s
+  retry 3 on 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, 429 {
+    per-try 500ms backoff 25ms..250ms budget 12.5% unsafe
+  }
+  load-balance maglev by cookie "session"
+  circuit-breaker { connections 1 pending 2 requests 3 }
+  outlier-detection { consecutive-5xx 5 consecutive-gateway-errors 3 interval 1s ejection 5s max-ejected 50% }
+  locality prefer
+  locality failover "a" -> "b"
+  split cart@v1 99.75%, cart@v2 0.25%
+  mirror 1.5% to cart@v2
+  set request header "x-set" "50% off"
+  add response header "x-add" "b"
+  remove response header "x-gone"
+  route GET|HEAD /a, /a/{id}, /b/**, re"/c[0-9]+" when header "x-b" != "" and query "q" != "1" by web, namespace bank
+    -> cart@v2 {
+      rewrite path "/z"
+      rewrite host "other.example"
+      fault delay 3s for 5% when header "x-a" == "1"
+      fault abort 503 for 100% when host == "beta.example"
+    }
+  route /old/** when host ends with ".old.example" { redirect "https://new.example:8443/**" status 308 }
+  route /gone { respond 410 "gone" }
+}
+traffic cart:81 { load-balance ring-hash by header "x-user" }
+traffic cart:90 { retry 1 on unavailable, cancelled, deadline-exceeded, internal, resource-exhausted }
+traffic cart:5432 { split cart@v1 50%, cart@v2 50% load-balance ring-hash by source ip idle-timeout 1h }
+traffic ledger:8080 { split ledger@v1 50%, cart:80 50% load-balance random circuit-breaker { retries 4 } }
+traffic stripe:443 { connect-timeout 1s tls { ca file "/etc/ca.pem" sni "stripe.com" } timeout 10s }
+"""
+
+
+def _schemas() -> Mapping[str, Any]:
+    file = CRDS / "istio.yaml"
+    if not file.exists():
+        message = f"no CRDs at {CRDS}: set MESHC_CRDS to a folder that holds istio.yaml"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: dict[str, Any] = {}
+    for document in yaml.load_all(file.read_text(encoding="utf-8"), Loader=loader):
+        if document and document["kind"] == "CustomResourceDefinition":
+            for version in document["spec"]["versions"]:
+                key = f"{document['spec']['group']}/{version['name']} {document['spec']['names']['kind']}"
+                found[key] = version["schema"]["openAPIV3Schema"]
+    return found
+
+
+def _strict(schema: Any) -> Any:
+    """The schema with nothing allowed that it does not name, as pruning would remove it."""
+    if isinstance(schema, list):
+        return [_strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    strict = {key: _strict(value) for key, value in schema.items() if not key.startswith("x-kubernetes")}
+    if isinstance(strict.get("properties"), dict) and "type" in strict and "additionalProperties" not in strict:
+        strict["additionalProperties"] = False
+    return strict
+
+
+def _failures(documents: Mapping[str, Any]) -> Iterator[str]:
+    schemas = _schemas()
+    validators: dict[str, Draft202012Validator] = {}
+    for name, document in documents.items():
+        kind = f"{document['apiVersion']} {document['kind']}"
+        validator = validators.setdefault(kind, Draft202012Validator(_strict(schemas[kind]["properties"]["spec"])))
+        for error in validator.iter_errors(document["spec"]):
+            yield f"{name}: {error.json_path}: {error.message}"
+
+
+@pytest.mark.slow
+def test_every_object_is_valid() -> None:
+    printed = {name: yaml.safe_load(print_documents((one,))) for name, one in objects(EVERYTHING).items()}
+    assert {one["kind"] for one in printed.values()} == {"VirtualService", "DestinationRule", "ServiceEntry"}
+    assert list(_failures(printed)) == []
+
+
+@pytest.mark.slow
+def test_a_field_that_would_be_dropped_is_an_error() -> None:
+    document = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "spec": {"hosts": ["a"], "http": [{"retires": {"attempts": 0}}]},
+    }
+    assert len(list(_failures({"typo": document}))) == 1
+
+
+def _durations(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in {
+                "timeout",
+                "perTryTimeout",
+                "backoff",
+                "fixedDelay",
+                "interval",
+                "baseEjectionTime",
+                "connectTimeout",
+            }:
+                yield inner
+            else:
+                yield from _durations(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _durations(inner)
+
+
+def test_durations_are_whole_milliseconds_above_none() -> None:
+    found = [text for one in objects(EVERYTHING).values() for text in _durations(one["spec"])]
+    assert {"1500ms", "2s", "500ms", "25ms", "3s", "5s", "1s", "10s"} <= set(found)
+    assert all(text.removesuffix("s").removesuffix("m").isdigit() for text in found)
