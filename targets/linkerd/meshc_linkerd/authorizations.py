@@ -1,117 +1,122 @@
-"""Authorizations: who may -> AuthorizationPolicies with what they require, for a server or a route.
-
-An AuthorizationPolicy without a requirement would let everybody in; nobody is no policy at all. Identities of the mesh are
-named by their service accounts.
-"""
+"""Who may, as Linkerd's objects: sets of clients -> AuthorizationPolicies, and the authentications that they refer to."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import Final, assert_never
 
-from meshc.kubernetes import Metadata, Resource, metadata, object_name
-from meshc_linkerd.clients import ANYWHERE, NOBODY_KNOWN, OTHERS, Atom, Clients, Place, World, namespace_of
-from meshc_linkerd.errors import InexpressibleError
+from meshc import ir
+from meshc.kubernetes import Resource, metadata, object_name
+from meshc_linkerd.clients import Clients
+from meshc_linkerd.identities import Account, Domain, Everyone, Foreign, Group, Namespace
+from meshc_linkerd.options import EmitOptions
 from meshc_linkerd.resources.policy import (
-    POLICY_GROUP,
+    GROUP,
     AuthorizationPolicy,
     AuthorizationPolicySpec,
-    IdentityReference,
+    IdentityRef,
+    LocalRef,
     MeshTLSAuthentication,
     MeshTLSAuthenticationSpec,
     Network,
     NetworkAuthentication,
     NetworkAuthenticationSpec,
-    Reference,
 )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Where authorizations stand: their namespace, the prefix of their names, and what their metadata says."""
-
-    namespace: str
-    prefix: str
-    anchors: tuple[str, ...]
-
-    def metadata(self, name: str) -> Metadata:
-        """Metadata of one object."""
-        return metadata(name, self.namespace, self.anchors)
+_EVERYWHERE: Final = (Network(cidr="0.0.0.0/0"), Network(cidr="::/0"))
 
 
-def digest(clients: Clients) -> str:
-    """A short hash of who may, which is the same wherever it stands."""
-    said = [(sorted(atoms), [str(place.block) for place in listed]) for atoms, listed in clients]
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:8]
+def digest(*said: str) -> str:
+    """A short name for what is said."""
+    return hashlib.sha256("\0".join(said).encode()).hexdigest()[:8]
 
 
-def authorizations(scope: Scope, world: World, clients: Clients, target: Reference) -> Iterator[Resource]:
-    """The objects that let some clients in. Raises InexpressibleError."""
-    for number, (atoms, listed) in enumerate(clients, 1):
-        name = object_name(scope.prefix, str(number))
-        requirements: list[Reference] = []
-        spec = identities(world, atoms)
-        if spec is not None:
-            yield MeshTLSAuthentication(metadata=scope.metadata(name), spec=spec)
-            requirements.append(Reference(group=POLICY_GROUP, kind="MeshTLSAuthentication", name=name))
-        networks = tuple(map(_network, listed))
-        if spec is None or not _is_everywhere(listed):
-            yield NetworkAuthentication(
-                metadata=scope.metadata(name), spec=NetworkAuthenticationSpec(networks=networks)
-            )
-            requirements.append(Reference(group=POLICY_GROUP, kind="NetworkAuthentication", name=name))
-        yield AuthorizationPolicy(
-            metadata=scope.metadata(name),
-            spec=AuthorizationPolicySpec(target_ref=target, required_authentication_refs=tuple(requirements)),
-        )
+class Authorizations:
+    """The authorizations of one workload; what several of them refer to is made once."""
 
+    def __init__(self, mesh: ir.Mesh, workload: ir.Workload, options: EmitOptions) -> None:
+        self._mesh = mesh
+        self._workload = workload
+        self._options = options
+        self._authentications: dict[tuple[str, str], Resource] = {}
+        self._policies: list[Resource] = []
 
-def _network(place: Place) -> Network:
-    return Network(cidr=str(place.block), except_=tuple(map(str, place.inner)) or None)
+    def add(self, target: LocalRef, clients: Iterable[Clients], anchors: Iterable[str]) -> None:
+        """Let some clients in at a target."""
+        places = tuple(anchors)
+        for one in clients:
+            for refs in self._refs(one, places):
+                name = object_name(target.name, digest(*(ref.name for ref in refs)))
+                spec = AuthorizationPolicySpec(target_ref=target, required_authentication_refs=refs)
+                meta = metadata(name, self._workload.namespace, places)
+                self._policies.append(AuthorizationPolicy(metadata=meta, spec=spec))
 
+    def resources(self) -> Iterator[Resource]:
+        """What is referred to comes first, by name, so that nothing is refused for its lack."""
+        yield from (self._authentications[key] for key in sorted(self._authentications))
+        yield from self._policies
 
-def _is_everywhere(listed: tuple[Place, ...]) -> bool:
-    return {place.block for place in listed} == set(ANYWHERE) and not any(place.inner for place in listed)
+    def _refs(
+        self, clients: Clients, anchors: tuple[str, ...]
+    ) -> Iterator[tuple[LocalRef] | tuple[LocalRef, LocalRef]]:
+        """The authentications of each policy: they are all required, and the lists inside of each are alternatives."""
+        if clients.groups is None:
+            yield (self._network(clients.networks or _EVERYWHERE, anchors),)
+            return
+        for spec in self._specs(clients.groups):
+            identity = self._identity(spec, anchors)
+            if clients.networks is None:
+                yield (identity,)
+            else:
+                yield (identity, self._network(clients.networks, anchors))
 
+    def _specs(self, groups: tuple[Group, ...]) -> Iterator[MeshTLSAuthenticationSpec]:
+        """One for accounts and namespaces of this cluster, and one for what only a name can say."""
+        refs: list[IdentityRef] = []
+        names: list[str] = []
+        own = self._mesh.trust_domain
+        for group in groups:
+            match group:
+                case Account(domain, namespace, account) if domain == own:
+                    refs.append(IdentityRef(kind="ServiceAccount", name=account, namespace=namespace))
+                case Namespace(domain, namespace) if domain == own:
+                    refs.append(IdentityRef(kind="Namespace", name=namespace))
+                case _:
+                    names += self._names(group)
+        if refs:
+            yield MeshTLSAuthenticationSpec(identity_refs=tuple(refs))
+        if names:
+            yield MeshTLSAuthenticationSpec(identities=tuple(names))
 
-def identities(world: World, atoms: frozenset[Atom]) -> MeshTLSAuthenticationSpec | None:
-    """Who is meant; None for everybody, with an identity or without. Raises InexpressibleError."""
-    everybody = world.everybody
-    if atoms == everybody:
-        return None
-    if NOBODY_KNOWN in atoms:
-        reason = "Linkerd lets callers without an identity in together with everybody else, or not at all"
-        raise InexpressibleError(reason, "demand mTLS, or leave the exception out")
-    if atoms == world.identities:
-        return MeshTLSAuthenticationSpec(identities=("*",))
-    refs: list[IdentityReference] = []
-    for namespace, known in world.named.items():
-        if f"ns:{namespace}" in atoms and atoms.issuperset(known):
-            refs.append(IdentityReference(kind="Namespace", name=namespace))
-        else:
-            refs += [
-                IdentityReference(kind="ServiceAccount", name=one.rpartition("/")[2], namespace=namespace)
-                for one in known
-                if one in atoms
-            ]
-    if refs:
-        return MeshTLSAuthenticationSpec(identity_refs=tuple(refs))
-    raise InexpressibleError("Linkerd cannot name these identities", "name services or namespaces")
+    def _names(self, group: Group) -> tuple[str, ...]:
+        """Identities as Linkerd's certificates have them; an account of another domain may have a SPIFFE id instead."""
+        suffix = f"serviceaccount.identity.{self._options.namespace}"
+        match group:
+            case Everyone():
+                return ("*",)
+            case Domain(domain):
+                return (f"*.{suffix}.{domain}",)
+            case Namespace(domain, namespace):
+                return (f"*.{namespace}.{suffix}.{domain}",)
+            case Account(domain, namespace, account):
+                return (f"{account}.{namespace}.{suffix}.{domain}", f"spiffe://{domain}/ns/{namespace}/sa/{account}")
+            case Foreign(identity):
+                return (identity,)
+            case _:
+                assert_never(group)
 
+    def _identity(self, spec: MeshTLSAuthenticationSpec, anchors: tuple[str, ...]) -> LocalRef:
+        name = object_name(self._workload.name, "callers", digest(spec.model_dump_json()))
+        key = (MeshTLSAuthentication.__name__, name)
+        if key not in self._authentications:
+            meta = metadata(name, self._workload.namespace, anchors)
+            self._authentications[key] = MeshTLSAuthentication(metadata=meta, spec=spec)
+        return LocalRef(group=GROUP, kind="MeshTLSAuthentication", name=name)
 
-def is_enumerated(world: World, atoms: frozenset[Atom]) -> bool:
-    """Whether callers are meant that cannot be listed, such as everybody but one: only those that are declared get in."""
-    if atoms in (world.everybody, world.identities) or NOBODY_KNOWN in atoms:
-        return False
-    rests = [
-        namespace
-        for namespace, known in world.named.items()
-        if f"ns:{namespace}" in atoms and not atoms.issuperset(known)
-    ]
-    return OTHERS in atoms or bool(rests)
-
-
-def has_strange(world: World, atoms: frozenset[Atom]) -> str | None:
-    """An identity that is none of a service account, if one is meant by itself."""
-    if atoms >= world.identities:
-        return None
-    return next((one for one in world.strange if one in atoms and namespace_of(one, world.trust_domain) is None), None)
+    def _network(self, networks: tuple[Network, ...], anchors: tuple[str, ...]) -> LocalRef:
+        name = object_name(self._workload.name, "networks", digest(*(one.model_dump_json() for one in networks)))
+        key = (NetworkAuthentication.__name__, name)
+        if key not in self._authentications:
+            meta = metadata(name, self._workload.namespace, anchors)
+            spec = NetworkAuthenticationSpec(networks=networks)
+            self._authentications[key] = NetworkAuthentication(metadata=meta, spec=spec)
+        return LocalRef(group=GROUP, kind="NetworkAuthentication", name=name)

@@ -1,155 +1,111 @@
-"""Clients: who may be meant, cut into atoms, so that sets of callers can be united and subtracted.
+"""Who may send a request, and from where: sets of callers × addresses, and as the products that Linkerd can authorize.
 
-Linkerd only allows. What denies take away is taken away here, from the identities of the mesh on the one side and from blocks of
-addresses on the other. An identity atom is one identity that the program names or declares, everybody else of one namespace,
-everybody else of the mesh, or callers without any.
+An authorization of Linkerd is identities × networks, and several on one target add up. A set is a row for each class of
+callers: the addresses, as bits, that such a caller may come from.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final, assert_never
 
 from meshc import ir
-from meshc_linkerd.errors import InexpressibleError
+from meshc_linkerd.identities import Account, Everyone, Group, Identities
+from meshc_linkerd.networks import Networks
+from meshc_linkerd.resources.policy import Network
 
-NOBODY_KNOWN: Final = "without an identity"
-OTHERS: Final = "others"
-
-Atom = str
-"""An identity; `ns:NAME` for the rest of a namespace; OTHERS; NOBODY_KNOWN."""
-
-ANYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+Rows = tuple[int, ...]
+"""For each class of callers the addresses that they may come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """All atoms of a mesh. `named` are identities, by namespace where they have one; `strange` are all others.
+class Clients:
+    """One product: callers in any of `groups`, None for anybody, from any of `networks`, None for everywhere."""
 
-    `identities` is everybody with an identity, `everybody` callers without one as well.
+    groups: tuple[Group, ...] | None
+    networks: tuple[Network, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorized:
+    """A set as products; none lets nobody in.
+
+    `is_closed` is set where accounts that the program does not declare were left out, `lacks_plaintext` where callers
+    without an identity would have to be let in and some with one not: that cannot be said, and nobody is let in.
     """
 
-    trust_domain: str
-    named: Mapping[str, tuple[str, ...]]
-    strange: tuple[str, ...]
-    identities: frozenset[Atom]
-    everybody: frozenset[Atom]
-
-    @classmethod
-    def of(cls, mesh: ir.Mesh) -> "World":
-        """The identities that a mesh declares or that its rules name."""
-        identities = {one.identity for one in mesh.workloads} | set(_named(mesh))
-        by_namespace: dict[str, list[str]] = {one.namespace: [] for one in mesh.workloads}
-        strange: list[str] = []
-        for identity in sorted(identities):
-            namespace = namespace_of(identity, mesh.trust_domain)
-            if namespace is None:
-                strange.append(identity)
-            else:
-                by_namespace.setdefault(namespace, []).append(identity)
-        named = {namespace: tuple(found) for namespace, found in sorted(by_namespace.items())}
-        rests = (f"ns:{namespace}" for namespace in named)
-        known = (one for found in named.values() for one in found)
-        everybody = frozenset((*known, *rests, *strange, OTHERS))
-        return cls(
-            trust_domain=mesh.trust_domain,
-            named=named,
-            strange=tuple(strange),
-            identities=everybody,
-            everybody=everybody | {NOBODY_KNOWN},
-        )
-
-    def namespace(self, name: str) -> frozenset[Atom]:
-        """All identities of a namespace."""
-        return frozenset((*self.named.get(name, ()), f"ns:{name}"))
-
-    def atoms(self, principals: ir.Principals) -> frozenset[Atom]:
-        """Those that a list of sources means. Raises InexpressibleError."""
-        include = frozenset(atom for one in principals.include for atom in self._atoms(one))
-        return include.difference(*(self._atoms(one) for one in principals.exclude))
-
-    def _atoms(self, principal: ir.Principal) -> frozenset[Atom]:
-        match principal:
-            case ir.AnyPeer():
-                return self.everybody
-            case ir.AnyIdentity():
-                return self.identities
-            case ir.ExactIdentity(identity=identity):
-                return frozenset({identity})
-            case ir.IdentityPrefix(prefix=prefix):
-                return self._prefix(prefix)
-            case _:
-                assert_never(principal)
-
-    def _prefix(self, prefix: str) -> frozenset[Atom]:
-        own = f"spiffe://{self.trust_domain}/"
-        if own.startswith(prefix) or prefix == f"{own}ns/":
-            return self.identities
-        namespace, _, rest = prefix.removeprefix(f"{own}ns/").partition("/")
-        if prefix.startswith(f"{own}ns/") and rest in {"", "sa/"} and namespace in self.named:
-            return self.namespace(namespace)
-        raise InexpressibleError(
-            f"Linkerd has no prefixes of identities such as `{prefix}`", "name a namespace, or the services"
-        )
+    clients: tuple[Clients, ...]
+    is_closed: bool = False
+    lacks_plaintext: bool = False
 
 
-def _named(mesh: ir.Mesh) -> Iterable[str]:
-    for port in (port for workload in mesh.workloads for port in workload.ports):
-        for rule in (rule for stage in port.access for rule in stage.rules):
-            for principal in (*rule.principals.include, *rule.principals.exclude):
-                if isinstance(principal, ir.ExactIdentity):
-                    yield principal.identity
+class Callers:
+    """All callers of one port, from all addresses, cut by what its rules name."""
+
+    def __init__(
+        self, port: ir.PortPolicy, blocks: frozenset[ir.IpBlock], accounts: Mapping[Group, tuple[Account, ...]]
+    ):
+        rules = [rule for stage in port.access if not stage.shadow for rule in stage.rules]
+        named = (one for rule in rules for one in rule.principals.include + rule.principals.exclude)
+        self.identities = Identities(named, accounts)
+        self.networks = Networks(blocks)
+        count, everywhere = len(self.identities), self.networks.everywhere
+        self.nobody: Rows = (0,) * count
+        self.hides_identities = port.protocol is ir.Protocol.TLS or port.mtls is ir.MtlsMode.OFF
+        if self.hides_identities:
+            self.connected: Rows = (everywhere, *(0,) * (count - 1))
+        elif port.mtls is ir.MtlsMode.STRICT:
+            self.connected = (0, *(everywhere,) * (count - 1))
+        else:
+            self.connected = (everywhere,) * count
+
+    def product(self, classes: int, networks: int) -> Rows:
+        """Callers of some classes from some addresses."""
+        return tuple(networks if classes >> number & 1 else 0 for number in range(len(self.nobody)))
+
+    def authorize(self, rows: Rows) -> Authorized:
+        """A set as the products that Linkerd adds up."""
+        everywhere = self.networks.everywhere
+        plain = rows[0]
+        found = [self._product((), plain, anybody=True)] if plain else []
+        if self.hides_identities:
+            return Authorized(clients=tuple(found))
+        identified = [row | plain for row in rows]
+        if any(row & plain != plain for row in rows[1:]):
+            return Authorized(clients=(), lacks_plaintext=True)
+        is_closed = False
+        for networks in sorted(
+            {row for row in identified[1:] if row & ~plain}, key=lambda one: (one != everywhere, one)
+        ):
+            wanted = sum(1 << number for number, row in enumerate(identified) if row & networks == networks)
+            covered = sum(1 << number for number, row in enumerate(identified) if row != networks)
+            spelled = self.identities.spell(wanted & ~1, covered)
+            is_closed |= spelled.is_closed
+            if spelled.groups:
+                found.append(self._product(spelled.groups, networks, anybody=False))
+        return Authorized(clients=tuple(found), is_closed=is_closed)
+
+    def _product(self, groups: tuple[Group, ...], networks: int, *, anybody: bool) -> Clients:
+        blocks = None if networks == self.networks.everywhere else self.networks.entries(networks)
+        return Clients(groups=None if anybody else groups, networks=blocks)
 
 
-def namespace_of(identity: str, trust_domain: str) -> str | None:
-    """The namespace of an identity of the mesh's own form, None for another."""
-    parts = identity.removeprefix(f"spiffe://{trust_domain}/").split("/")
-    is_own = identity.startswith(f"spiffe://{trust_domain}/")
-    return parts[1] if is_own and len(parts) == 4 and parts[::2] == ["ns", "sa"] and all(parts) else None
+def union(one: Rows, other: Rows) -> Rows:
+    """Who is in either set."""
+    return tuple(left | right for left, right in zip(one, other, strict=True))
 
 
-# ---- addresses ------------------------------------------------------------------------------------------------------
+def both(one: Rows, other: Rows) -> Rows:
+    """Who is in both sets."""
+    return tuple(left & right for left, right in zip(one, other, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A block of addresses, but for the blocks in it that are places of their own."""
-
-    block: ir.IpBlock
-    inner: tuple[ir.IpBlock, ...]
+def without(one: Rows, other: Rows) -> Rows:
+    """Who is in one set and not in the other."""
+    return tuple(left & ~right for left, right in zip(one, other, strict=True))
 
 
-def places(blocks: Iterable[ir.IpBlock]) -> tuple[Place, ...]:
-    """All addresses, cut by some blocks, which lie in each other or apart."""
-    listed = sorted({*ANYWHERE, *blocks}, key=lambda one: (one.version, one.prefixlen, int(one.network_address)))
-    found = []
-    for block in listed:
-        inside = [one for one in listed if one != block and _lies_in(one, block)]
-        direct = tuple(one for one in inside if not any(one != other and _lies_in(one, other) for other in inside))
-        if sum(one.num_addresses for one in direct) < block.num_addresses:
-            found.append(Place(block, direct))
-    return tuple(found)
+def is_within(one: Rows, other: Rows) -> bool:
+    """Whether a set holds nobody that another lacks."""
+    return all(not left & ~right for left, right in zip(one, other, strict=True))
 
 
-def _lies_in(inner: ir.IpBlock, outer: ir.IpBlock) -> bool:
-    if isinstance(inner, IPv4Network):
-        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
-    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
-
-
-def is_in(place: Place, blocks: Iterable[ir.IpBlock]) -> bool:
-    """Whether a place lies in some of the blocks that cut it out."""
-    return any(_lies_in(place.block, block) for block in blocks)
-
-
-Clients = tuple[tuple[frozenset[Atom], tuple[Place, ...]], ...]
-"""Rectangles: identities, each with the places that they may call from; every place stands in one of them at most."""
-
-
-def rectangles(by_place: Mapping[Place, frozenset[Atom]]) -> Clients:
-    """Places with the same identities together, in the order of the places."""
-    found: dict[frozenset[Atom], list[Place]] = {}
-    for place, atoms in by_place.items():
-        if atoms:
-            found.setdefault(atoms, []).append(place)
-    return tuple((atoms, tuple(listed)) for atoms, listed in found.items())
+__all__ = ["Authorized", "Callers", "Clients", "Everyone", "Rows", "both", "is_within", "union", "without"]

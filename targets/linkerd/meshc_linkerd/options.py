@@ -1,28 +1,33 @@
-"""What an emission may be told that the program does not say: how Linkerd is installed."""
+"""What the Linkerd target is told about the cluster."""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from meshc.ir import IpBlock
 from meshc.target import TargetOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmitOptions:
-    """`namespace` is the control plane's; `probe_networks` are where the kubelets' checks come from.
+    """`namespace` is the control plane's, which is a part of identities; `omit` leaves out what may be left out.
 
-    `omit` leaves out what the support table marks as safe to leave out.
+    `probe_networks` are the blocks that the kubelets' health checks come from, never empty.
     """
 
     namespace: str = "linkerd"
-    probe_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
+    probe_networks: tuple[IpBlock, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
     omit: bool = False
 
 
 def read_options(options: TargetOptions) -> EmitOptions:
-    """The options of `meshc.yaml`: `namespace`, `probe-networks` (joined by blanks), `unsupported`."""
+    """The options of `meshc.yaml`: `namespace`, `probe-networks` (joined by blanks), `unsupported`.
+
+    Raises ValueError for what is no block of addresses.
+    """
     defaults = EmitOptions()
-    networks = options.get("probe-networks")
+    blocks = tuple(ip_network(text) for text in options.get("probe-networks", "").split())
     return EmitOptions(
         namespace=options.get("namespace", defaults.namespace),
-        probe_networks=tuple(networks.split()) if networks else defaults.probe_networks,
+        probe_networks=blocks or defaults.probe_networks,
         omit=options.get("unsupported") == "warn",
     )

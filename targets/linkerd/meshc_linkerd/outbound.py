@@ -6,32 +6,33 @@ what no other does: without it, Linkerd would answer 404.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from meshc import ir
 from meshc.kubernetes import Placed, metadata, object_name, span_anchor
 from meshc_linkerd.errors import InexpressibleError
-from meshc_linkerd.outcomes import Kind
 from meshc_linkerd.resources.core import Service, ServicePort, ServiceSpec
 from meshc_linkerd.resources.gateway import (
-    BackendReference,
+    BackendRef,
     Filter,
-    Header,
+    HeaderMatch,
     HeaderModifier,
-    HTTPRoute,
-    HTTPRouteMatch,
-    HTTPRouteRule,
-    HTTPRouteSpec,
-    NamedMatch,
-    ParentReference,
+    HeaderValue,
+    HttpMatch,
+    HttpRoute,
+    HttpRouteSpec,
+    HttpRule,
+    ParentRef,
     PathMatch,
     PathModifier,
+    QueryMatch,
     RequestRedirect,
     Timeouts,
 )
+from meshc_linkerd.route_kinds import Kind
+from meshc_linkerd.route_texts import header_match, query_match
 from meshc_linkerd.routing import routed_kinds
-from meshc_linkerd.texts import header_match, query_match
 
 _APP_PROTOCOLS: Final = {
     ir.Protocol.HTTP: "http",
@@ -40,7 +41,7 @@ _APP_PROTOCOLS: Final = {
     ir.Protocol.TCP: "linkerd.io/opaque",
     ir.Protocol.TLS: "linkerd.io/opaque",
 }
-_EVERYTHING: Final = HTTPRouteMatch(path=PathMatch(type="PathPrefix", value="/"))
+_EVERYTHING: Final = HttpMatch(path=PathMatch(type="PathPrefix", value="/"))
 _ROOT: Final = PathMatch(type="Exact", value="/")
 _MATCHES_IN_RULE: Final = 8
 """As the oldest CRDs that Linkerd brings take them."""
@@ -58,7 +59,7 @@ class _Planned:
     """A rule to be, and the annotations that its object needs."""
 
     route: ir.Route
-    matches: tuple[HTTPRouteMatch, ...]
+    matches: tuple[HttpMatch, ...]
     annotations: Annotations
 
 
@@ -150,10 +151,10 @@ def routes_of(workload: ir.Workload, port: ir.PortPolicy) -> Iterator[Placed]:
         anchors = [span_anchor(span, f"traffic-{workload.namespace}.{workload.name}") for span in spans]
         yield Placed(
             owner=(workload.namespace, workload.name),
-            resource=HTTPRoute(
+            resource=HttpRoute(
                 metadata=metadata(name, workload.namespace, anchors, dict(own)),
-                spec=HTTPRouteSpec(
-                    parent_refs=(ParentReference(group="core", kind="Service", name=workload.name, port=port.number),),
+                spec=HttpRouteSpec(
+                    parent_refs=(ParentRef(group="core", kind="Service", name=workload.name, port=port.number),),
                     rules=_rules(workload.namespace, listed),
                 ),
             ),
@@ -172,7 +173,7 @@ def _short(annotations: Annotations) -> str:
 
 def _plan(port: ir.PortPolicy) -> list[_Planned]:
     """The rules, the one for everything else last."""
-    kinds: dict[int, list[HTTPRouteMatch]] = {}
+    kinds: dict[int, list[HttpMatch]] = {}
     routes = {id(route): route for route in port.routes}
     for kind, route in routed_kinds(port).items():
         kinds.setdefault(id(route), []).extend(_matches(kind))
@@ -186,11 +187,11 @@ def _plan(port: ir.PortPolicy) -> list[_Planned]:
     return [*found, _Planned(route=default, matches=last, annotations=annotations_of(default.settings))]
 
 
-def _matches(kind: Kind) -> Iterator[HTTPRouteMatch]:
+def _matches(kind: Kind) -> Iterator[HttpMatch]:
     headers = [header_match(one.name, one.test) for one in kind.headers if isinstance(one, ir.HeaderIs)]
     queries = [query_match(one.name, one.test) for one in kind.headers if isinstance(one, ir.QueryIs)]
     for path in (shape.match() for shape in kind.path.shapes):
-        yield HTTPRouteMatch(
+        yield HttpMatch(
             path=path,
             headers=tuple(sorted(headers, key=_name_of)) or None,
             query_params=tuple(sorted(queries, key=_name_of)) or None,
@@ -198,11 +199,11 @@ def _matches(kind: Kind) -> Iterator[HTTPRouteMatch]:
         )
 
 
-def _name_of(match: NamedMatch) -> str:
+def _name_of(match: HeaderMatch | QueryMatch) -> str:
     return match.name
 
 
-def _rules(namespace: str, listed: list[_Planned]) -> tuple[HTTPRouteRule, ...]:
+def _rules(namespace: str, listed: list[_Planned]) -> tuple[HttpRule, ...]:
     found = []
     for one in listed:
         for start in range(0, len(one.matches), _MATCHES_IN_RULE):
@@ -214,28 +215,28 @@ def _rules(namespace: str, listed: list[_Planned]) -> tuple[HTTPRouteRule, ...]:
     return tuple(found)
 
 
-def _rule(namespace: str, route: ir.Route) -> HTTPRouteRule:
+def _rule(namespace: str, route: ir.Route) -> HttpRule:
     settings = route.settings
     filters = tuple(_filters(settings.header_changes))
     match route.action:
         case ir.Redirect():
-            return HTTPRouteRule(filters=(*filters, _redirect(route.action)))
+            return HttpRule(filters=(*filters, _redirect(route.action)))
         case ir.Respond():
             raise InexpressibleError(
                 "Linkerd's proxies answer nothing themselves but redirects", "answer in the application"
             )
         case ir.Forward(destinations=destinations):
             timeout = None if settings.timeout_ms is None else Timeouts(request=duration(settings.timeout_ms))
-            return HTTPRouteRule(
-                filters=filters or None, backend_refs=_backends(namespace, destinations), timeouts=timeout
-            )
+            return HttpRule(filters=filters or None, backend_refs=_backends(namespace, destinations), timeouts=timeout)
 
 
-def _backends(namespace: str, destinations: tuple[ir.Destination, ...]) -> tuple[BackendReference, ...]:
+def _backends(namespace: str, destinations: tuple[ir.Destination, ...]) -> tuple[BackendRef, ...]:
     found = [one for one in destinations if one.weight > 0]
     scale = 1 if len(found) == 1 else _scale([one.weight for one in found])
     return tuple(
-        BackendReference(
+        BackendRef(
+            group="",
+            kind="Service",
             name=one.service if one.version is None else object_name(one.service, one.version),
             namespace=None if one.namespace == namespace else one.namespace,
             port=one.port,
@@ -313,7 +314,7 @@ def _modifier(changes: list[ir.HeaderChange]) -> HeaderModifier | None:
     if any(one.operation != "remove" and not one.value for one in changes):
         raise InexpressibleError("Linkerd gives a header no empty value", "remove the header")
     values = {
-        verb: tuple(Header(name=one.name, value=one.value or "") for one in changes if one.operation == verb)
+        verb: tuple(HeaderValue(name=one.name, value=one.value or "") for one in changes if one.operation == verb)
         for verb in ("set", "add")
     }
     removed = tuple(one.name for one in changes if one.operation == "remove")
@@ -322,6 +323,13 @@ def _modifier(changes: list[ir.HeaderChange]) -> HeaderModifier | None:
 
 def _redirect(action: ir.Redirect) -> Filter:
     parts = urlsplit(action.target)
+    if parts.scheme not in {"", "http", "https"}:
+        raise InexpressibleError(
+            f"Linkerd redirects to http and https, not to `{parts.scheme}`", "leave the scheme out"
+        )
+    scheme: Literal["http", "https"] | None = None
+    if parts.scheme:
+        scheme = "https" if parts.scheme == "https" else "http"
     if "{" in action.target or action.target.endswith("/**") or parts.query:
         raise InexpressibleError("Linkerd redirects to a fixed path", "leave captures and the query out")
     if action.status not in _CODES:
@@ -329,9 +337,9 @@ def _redirect(action: ir.Redirect) -> Filter:
     return Filter(
         type="RequestRedirect",
         request_redirect=RequestRedirect(
-            scheme=parts.scheme or None,
+            scheme=scheme,
             hostname=parts.hostname,
-            path=PathModifier(replace_full_path=parts.path) if parts.path else None,
+            path=PathModifier(type="ReplaceFullPath", replace_full_path=parts.path) if parts.path else None,
             port=parts.port,
             status_code=action.status,
         ),

@@ -10,8 +10,9 @@ from typing import Final
 
 from meshc import ir
 from meshc_linkerd.errors import InexpressibleError
-from meshc_linkerd.outcomes import METHODS, HeaderTest, Kind, one_test_a_name
-from meshc_linkerd.path_classes import PathClass, path_classes
+from meshc_linkerd.resources.gateway import Method
+from meshc_linkerd.route_kinds import METHODS, HeaderTest, Kind, one_test_a_name
+from meshc_linkerd.route_paths import PathClass, path_classes
 
 MAX_KINDS: Final = 2048
 
@@ -66,12 +67,12 @@ def _atoms(condition: ir.Condition) -> Iterator[ir.Atom]:
             yield condition
 
 
-def _methods(port: ir.PortPolicy) -> tuple[str, ...]:
+def _methods(port: ir.PortPolicy) -> tuple[Method, ...]:
     methods = {method for route in port.routes for method in route.methods}
     strange = sorted(methods - set(METHODS))
     if strange:
         raise InexpressibleError(f"Linkerd's routes cannot name the method `{strange[0]}`", "name none, or another")
-    return tuple(sorted(methods))
+    return tuple(sorted(one for one in METHODS if one in methods))
 
 
 def _first(port: ir.PortPolicy, patterns: tuple[ir.PathPattern, ...], kind: Kind) -> ir.Route:

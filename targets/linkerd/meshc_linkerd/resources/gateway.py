@@ -1,53 +1,105 @@
-"""gateway.networking.k8s.io/v1 HTTPRoute, with the fields that Linkerd reads of version 1.2.1."""
+"""Routes of the Gateway API, as far as Linkerd reads them: the fields of version 1.2.1.
+
+Source: gateway.networking.k8s.io, HTTPRoute and GRPCRoute v1, TLSRoute and TCPRoute v1alpha2. Fields that Linkerd admits and
+ignores (`timeouts.backendRequest`, `retry`, rewrites and mirrors) are not here, so that nothing can be written with them.
+"""
+
+from typing import Literal
 
 from meshc.kubernetes import ApiModel, Resource
 
-GATEWAY_GROUP = "gateway.networking.k8s.io"
+GROUP = "gateway.networking.k8s.io"
+"""The API group of all routes of this module."""
 
 
-class ParentReference(ApiModel):
+class ParentRef(ApiModel):
+    """What a route is attached to; Linkerd requires `kind`. `port` is for Services and EgressNetworks alone."""
+
     group: str
     kind: str
     name: str
+    namespace: str | None = None
     port: int | None = None
 
 
 class PathMatch(ApiModel):
-    type: str
+    """A test of the raw path; `value` has at most 1024 characters."""
+
+    type: Literal["Exact", "PathPrefix", "RegularExpression"]
     value: str
 
 
-class NamedMatch(ApiModel):
-    type: str
+class HeaderMatch(ApiModel):
+    """A test that one line of a header passes; a name stands once in a match. `value` has 1 to 4096 characters."""
+
+    type: Literal["Exact", "RegularExpression"] = "Exact"
     name: str
     value: str
 
 
-class HTTPRouteMatch(ApiModel):
+class QueryMatch(ApiModel):
+    """A test that one occurrence of a parameter passes; a name stands once in a match. `value` has 1 to 1024 characters."""
+
+    type: Literal["Exact", "RegularExpression"] = "Exact"
+    name: str
+    value: str
+
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
+"""The methods that a match can name."""
+
+
+class HttpMatch(ApiModel):
+    """Requests that pass every test; without a test, all of them."""
+
     path: PathMatch | None = None
-    headers: tuple[NamedMatch, ...] | None = None
-    query_params: tuple[NamedMatch, ...] | None = None
+    headers: tuple[HeaderMatch, ...] | None = None
+    query_params: tuple[QueryMatch, ...] | None = None
+    method: Method | None = None
+
+
+class GrpcMethod(ApiModel):
+    """A gRPC service, or one method of it; Linkerd reads literal names alone."""
+
+    type: Literal["Exact"] = "Exact"
+    service: str | None = None
     method: str | None = None
 
 
-class Header(ApiModel):
+class GrpcMatch(ApiModel):
+    """Calls that pass every test. Linkerd refuses a match with headers and without `method`."""
+
+    method: GrpcMethod | None = None
+    headers: tuple[HeaderMatch, ...] | None = None
+
+
+class HeaderValue(ApiModel):
+    """A header to set or add."""
+
     name: str
     value: str
 
 
 class HeaderModifier(ApiModel):
-    set: tuple[Header, ...] | None = None
-    add: tuple[Header, ...] | None = None
+    """Changes of headers, applied in the order add, set, remove."""
+
+    set: tuple[HeaderValue, ...] | None = None
+    add: tuple[HeaderValue, ...] | None = None
     remove: tuple[str, ...] | None = None
 
 
 class PathModifier(ApiModel):
-    type: str = "ReplaceFullPath"
-    replace_full_path: str
+    """What a redirect does to the path; `replace_prefix_match` needs the one match to be a PathPrefix."""
+
+    type: Literal["ReplaceFullPath", "ReplacePrefixMatch"]
+    replace_full_path: str | None = None
+    replace_prefix_match: str | None = None
 
 
 class RequestRedirect(ApiModel):
-    scheme: str | None = None
+    """An answer that sends the client elsewhere; a rule with one has no backends."""
+
+    scheme: Literal["http", "https"] | None = None
     hostname: str | None = None
     path: PathModifier | None = None
     port: int | None = None
@@ -55,37 +107,113 @@ class RequestRedirect(ApiModel):
 
 
 class Filter(ApiModel):
-    type: str
+    """One filter; the field that `type` names is set, and no other."""
+
+    type: Literal["RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect"]
     request_header_modifier: HeaderModifier | None = None
     response_header_modifier: HeaderModifier | None = None
     request_redirect: RequestRedirect | None = None
 
 
-class BackendReference(ApiModel):
+class BackendRef(ApiModel):
+    """Where requests go. Linkerd ignores the weight of an only backend."""
+
+    group: str
+    kind: str
     name: str
     namespace: str | None = None
-    port: int
+    port: int | None = None
     weight: int | None = None
+    filters: tuple[Filter, ...] | None = None
 
 
 class Timeouts(ApiModel):
-    request: str | None = None
+    """`request` is one whole number and one unit, such as `1500ms`: Linkerd takes a compound for no timeout at all."""
+
+    request: str
 
 
-class HTTPRouteRule(ApiModel):
-    matches: tuple[HTTPRouteMatch, ...] | None = None
+class HttpRule(ApiModel):
+    """At most 8 matches in the definitions that Linkerd ships, 64 in later ones; the most specific match of all routes decides."""
+
+    matches: tuple[HttpMatch, ...] | None = None
     filters: tuple[Filter, ...] | None = None
-    backend_refs: tuple[BackendReference, ...] | None = None
+    backend_refs: tuple[BackendRef, ...] | None = None
     timeouts: Timeouts | None = None
 
 
-class HTTPRouteSpec(ApiModel):
-    parent_refs: tuple[ParentReference, ...]
+class GrpcRule(ApiModel):
+    """At most 8 matches in the definitions that Linkerd ships, 64 in later ones; the most specific match of all routes decides."""
+
+    matches: tuple[GrpcMatch, ...] | None = None
+    filters: tuple[Filter, ...] | None = None
+    backend_refs: tuple[BackendRef, ...] | None = None
+
+
+class ConnectionRule(ApiModel):
+    """Where connections go. Linkerd reads exactly one rule of a route."""
+
+    backend_refs: tuple[BackendRef, ...]
+
+
+class HttpRouteSpec(ApiModel):
+    """1 to 16 rules with at most 128 matches in all; at most 16 hostnames, none for any host."""
+
+    parent_refs: tuple[ParentRef, ...]
     hostnames: tuple[str, ...] | None = None
-    rules: tuple[HTTPRouteRule, ...]
+    rules: tuple[HttpRule, ...]
 
 
-class HTTPRoute(Resource):
-    api_version: str = f"{GATEWAY_GROUP}/v1"
+class GrpcRouteSpec(ApiModel):
+    """1 to 16 rules with at most 128 matches in all; at most 16 hostnames, none for any host."""
+
+    parent_refs: tuple[ParentRef, ...]
+    hostnames: tuple[str, ...] | None = None
+    rules: tuple[GrpcRule, ...]
+
+
+class TlsRouteSpec(ApiModel):
+    """TLS connections by server name; no IP addresses among `hostnames`."""
+
+    parent_refs: tuple[ParentRef, ...]
+    hostnames: tuple[str, ...] | None = None
+    rules: tuple[ConnectionRule]
+
+
+class TcpRouteSpec(ApiModel):
+    """All connections to a port."""
+
+    parent_refs: tuple[ParentRef, ...]
+    rules: tuple[ConnectionRule]
+
+
+class HttpRoute(Resource):
+    """gateway.networking.k8s.io/v1 HTTPRoute."""
+
+    api_version: str = f"{GROUP}/v1"
     kind: str = "HTTPRoute"
-    spec: HTTPRouteSpec
+    spec: HttpRouteSpec
+
+
+class GrpcRoute(Resource):
+    """gateway.networking.k8s.io/v1 GRPCRoute."""
+
+    api_version: str = f"{GROUP}/v1"
+    kind: str = "GRPCRoute"
+    spec: GrpcRouteSpec
+
+
+class TlsRoute(Resource):
+    """gateway.networking.k8s.io/v1alpha2 TLSRoute; Linkerd's controller reads no other version."""
+
+    api_version: str = f"{GROUP}/v1alpha2"
+    kind: str = "TLSRoute"
+    spec: TlsRouteSpec
+
+
+class TcpRoute(Resource):
+    """gateway.networking.k8s.io/v1alpha2 TCPRoute; Linkerd's controller reads no other version."""
+
+    api_version: str = f"{GROUP}/v1alpha2"
+    kind: str = "TCPRoute"
+    spec: TcpRouteSpec

@@ -10,8 +10,8 @@ from meshc import ir
 from meshc.semantics import is_comparable, normalize_path
 from meshc.semantics.normalize import RefusedError
 from meshc.semantics.paths import path_matcher
-from meshc_linkerd.path_classes import PathClass, path_classes
 from meshc_linkerd.resources.gateway import PathMatch
+from meshc_linkerd.route_paths import PathClass, path_classes
 
 SEGMENTS = st.sampled_from(["a", "b", "ab", "abc", ".x", "...", "b.c", "%20", None])
 PATTERNS = st.one_of(

@@ -5,19 +5,19 @@ from typing import assert_never
 
 from meshc import ir
 from meshc_linkerd.errors import InexpressibleError
-from meshc_linkerd.resources.gateway import NamedMatch
+from meshc_linkerd.resources.gateway import HeaderMatch, QueryMatch
 
 _LONGEST = 4096
 
 
-def header_match(name: str, test: ir.TextTest) -> NamedMatch:
+def header_match(name: str, test: ir.TextTest) -> HeaderMatch:
     """One test of a header. Raises InexpressibleError."""
     if isinstance(test, ir.Equals) and test.value:
-        return NamedMatch(type="Exact", name=name, value=test.value)
+        return HeaderMatch(type="Exact", name=name, value=test.value)
     pattern = f"^(?:{_expression(test)})$"
     if len(pattern) > _LONGEST:
         raise InexpressibleError(f"the test of `{name}` is too long for Linkerd", "shorten it")
-    return NamedMatch(type="RegularExpression", name=name, value=pattern)
+    return HeaderMatch(type="RegularExpression", name=name, value=pattern)
 
 
 def _expression(test: ir.TextTest) -> str:
@@ -36,6 +36,7 @@ def _expression(test: ir.TextTest) -> str:
             assert_never(test)
 
 
-def query_match(name: str, test: ir.TextTest) -> NamedMatch:
+def query_match(name: str, test: ir.TextTest) -> QueryMatch:
     """One test of a query parameter, which Linkerd decodes first."""
-    return header_match(name, test)
+    found = header_match(name, test)
+    return QueryMatch(type=found.type, name=found.name, value=found.value)
