@@ -143,7 +143,6 @@ class _Side:
             advice = "linkerd has no `except`: those that remain are listed, so compile again when services are added"
             self.diagnostics.append(diagnose("target-differs", place, message, advice=advice))
 
-
     def _shown(self, port: ir.PortPolicy) -> str:
         return f"`{self._workload.namespace}.{self._workload.name}:{port.number}`"
 
