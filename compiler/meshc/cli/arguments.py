@@ -32,6 +32,7 @@ class Arguments:
     check: bool = False
     validate: Path | None = None
     diff: bool = False
+    fix: bool = False
     watch: bool = False
     color: Literal["auto", "always", "never"] = "auto"
     quiet: bool = False
@@ -137,6 +138,12 @@ def _check(commands: "_Commands", common: _Parser) -> None:
         help="how to print findings: sarif for code scanning, junit for the reports of a CI",
     )
     parser.add_argument("--watch", action="store_true", help="check again whenever a file changes")
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="take away what was found to do nothing, where that is proven to change nothing; then check",
+    )
+    parser.add_argument("--diff", action="store_true", help="with --fix: write nothing; print what would change")
 
 
 def _compile(commands: "_Commands", common: _Parser) -> None:

@@ -23,15 +23,20 @@ from meshc.source import SourceFile
 
 def run(arguments: Arguments, console: Console) -> int:
     """Run the command; returns the exit status."""
+    if arguments.fix:
+        from meshc.cli.fixing import fix  # noqa: PLC0415  proofs load the regions
+
+        return fix(arguments, console)
     if arguments.watch:
         from meshc.cli.watching import watch  # noqa: PLC0415  not needed for a single look
 
-        watch(arguments.path, lambda: _check_once(arguments, console), console)
+        watch(arguments.path, lambda: check_once(arguments, console), console)
         return 0
-    return _check_once(arguments, console)
+    return check_once(arguments, console)
 
 
-def _check_once(arguments: Arguments, console: Console) -> int:
+def check_once(arguments: Arguments, console: Console) -> int:
+    """One look at the program; returns the exit status."""
     is_text = arguments.format == "text"
     try:
         project = open_project(arguments.path, console if is_text else None)
@@ -39,9 +44,17 @@ def _check_once(arguments: Arguments, console: Console) -> int:
         if not is_text:
             _print_for_machines(error.diagnostics, error.sources, arguments.format, console)
         return 1
-    found = find_all(project, arguments)
+    found = _with_fixes(project, find_all(project, arguments))
     _print(project, found, arguments.format, console)
     return 1 if any(one.severity is Severity.ERROR for one in found) else 0
+
+
+def _with_fixes(project: Project, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    if not found:
+        return ()
+    from meshc.fixing import with_fixes  # noqa: PLC0415  proofs load the regions
+
+    return with_fixes(found, project.loaded)
 
 
 def find_all(project: Project, arguments: Arguments) -> tuple[Diagnostic, ...]:

@@ -1,19 +1,17 @@
 """`meshc fmt`: the one layout."""
 
-import difflib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import ProjectInvalidError, find_project_directory, read_project_config
+from meshc.cli.texts import replace_text, text_difference
 from meshc.diagnostics import Diagnostic
-from meshc.files import decode_source, read_source, reason
+from meshc.files import decode_source, read_source
 from meshc.format import format_source
 from meshc.load import CONFIG_NAME
-from meshc.source import SourceFile
 
 
 def run(arguments: Arguments, console: Console) -> int:
@@ -91,39 +89,13 @@ def _format_file(file: Path, arguments: Arguments, console: Console) -> bool | N
     if formatted.text == source.text:
         return False
     if arguments.diff:
-        console.print(_difference(source, formatted.text))
+        console.print(text_difference(source, formatted.text))
     elif arguments.check:
         console.print(f"would change {file}")
     else:
-        _replace(file, formatted.text)
+        replace_text(file, formatted.text)
         console.detail(f"changed {file}")
     return True
-
-
-def _difference(source: SourceFile, text: str) -> str:
-    lines = difflib.unified_diff(
-        source.text.splitlines(keepends=True), text.splitlines(keepends=True), source.path, source.path
-    )
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file as a whole: whoever reads it sees the old text or the new one. Symbolic links stay links."""
-    target = file.resolve()
-    temporary: Path | None = None
-    try:
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        temporary = Path(name)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(target.stat().st_mode)
-        temporary.replace(target)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise UsageError(f"cannot write `{file}`: {reason(error)}") from error
 
 
 def _format_input(arguments: Arguments, console: Console) -> int:
@@ -137,7 +109,7 @@ def _format_input(arguments: Arguments, console: Console) -> int:
         return 1
     changed = formatted.text != source.text
     if arguments.diff:
-        console.print(_difference(source, formatted.text))
+        console.print(text_difference(source, formatted.text))
     elif not arguments.check:
         console.print(formatted.text)
     return 1 if changed and (arguments.check or arguments.diff) else 0

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from meshc.cli.console import Console, UsageError
-from meshc.diagnostics import Diagnostic, Label, Severity, diagnose
+from meshc.diagnostics import Diagnostic, Fix, Label, Severity, diagnose
 from meshc.files import read_source
 from meshc.frontend import Analysis, analyze, environments
 from meshc.load import CONFIG_NAME, Loaded, LoadError, load
@@ -183,9 +183,14 @@ def relocate(diagnostics: Sequence[Diagnostic], root: Path) -> tuple[Diagnostic,
             one,
             span=moved(one.span),
             labels=tuple(Label(span=moved(label.span), text=label.text) for label in one.labels),
+            fix=None if one.fix is None else _moved_fix(one.fix, moved),
         )
         for one in diagnostics
     )
+
+
+def _moved_fix(fix: Fix, moved: Callable[[Span], Span]) -> Fix:
+    return replace(fix, edits=tuple(replace(edit, span=moved(edit.span)) for edit in fix.edits))
 
 
 def relocate_sources(sources: Mapping[str, SourceFile], root: Path) -> dict[str, SourceFile]:

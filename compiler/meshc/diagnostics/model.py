@@ -22,11 +22,31 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextEdit:
+    """A range of a file that is replaced by `text`; an empty text takes it away."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """Edits of the program, of one or several files, that were proven to change nothing of what it means.
+
+    `title` says in a few words what they do; the edits do not overlap.
+    """
+
+    title: str
+    edits: tuple[TextEdit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
     """One finding.
 
     `name` is a key of `diagnostics.rules.RULES`. `message` is one line, lower case, without a full stop, with the user's
     own words in backticks. `label` is the short text under the primary span; `help` says how to mend it, one item a line.
+    `fix` mends it without changing what the program means.
     """
 
     name: str
@@ -36,3 +56,4 @@ class Diagnostic:
     label: str = ""
     labels: tuple[Label, ...] = ()
     help: tuple[str, ...] = ()
+    fix: Fix | None = None

@@ -98,6 +98,7 @@ RULES: Final[Mapping[str, DiagnosticRule]] = {
     "evadable-path-deny": _warning("check", "a deny by path where no allow-list closes the port"),
     "excluding-allow": _warning("check", "an allow whose condition only excludes"),
     "covered-rule": _warning("check", "a rule matches nobody, or another rule says as much"),
+    "over-broad-allow": _warning("check", "an allow lets everybody in, and tests expect it of few"),
     "denied-allow": _warning("check", "an allow is fully covered by a deny"),
     "retry-not-idempotent": _warning("check", "POST or PATCH requests are retried without `unsafe`"),
     "unreachable-service": _warning("check", "nobody may call a service"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from meshc.diagnostics import Diagnostic
 from meshc.lint.access import claims_without_jwt, evadable_identity_deny, evadable_path_deny, excluding_allow
+from meshc.lint.broad import over_broad_allow
 from meshc.lint.cover import covered_rule
 from meshc.lint.dead_routes import dead_route
 from meshc.lint.health import blind_failover, denied_health_check
@@ -23,6 +24,7 @@ LINTS: tuple[Callable[[Lowered], Iterator[Diagnostic]], ...] = (
     evadable_path_deny,
     excluding_allow,
     covered_rule,
+    over_broad_allow,
     powerless_source,
     unreachable_service,
     blind_failover,

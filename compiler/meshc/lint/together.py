@@ -30,6 +30,8 @@ class _Verdict:
 
     kind: str
     blamed: tuple[ir.Rule, ...]
+    opposite: ir.Rule | None = None
+    """Of the rules with the other effect, the one that takes most of what the rule matches."""
 
 
 def decide_nothing(lowered: Lowered, rules: Sequence[ScopedRule], idle: frozenset[str]) -> Iterator[Diagnostic]:
@@ -135,7 +137,14 @@ def _judge(regions: Sequence[RuleRegion], name: str, dropped: frozenset[str]) ->
     if _is_inside(matched, denies):
         return _Verdict("denied", _few(matched, denies))
     left = matched - any_region(matched.forest, [one.matched for one in denies])
-    return _Verdict("covered", _few(left, kin)) if _is_inside(left, kin) else None
+    return _Verdict("covered", _few(left, kin), _largest(matched, denies)) if _is_inside(left, kin) else None
+
+
+def _largest(matched: Region, rules: Sequence[RuleRegion]) -> ir.Rule | None:
+    """The rule that takes most of a region; None where none takes anything."""
+    sizes = [((one.matched & matched).size, -place) for place, one in enumerate(rules)]
+    size, place = max(sizes, default=(0, 0))
+    return rules[-place].rule if size else None
 
 
 def _stage(region: RuleRegion) -> int:
@@ -172,6 +181,9 @@ def _report(scoped: ScopedRule, verdicts: Sequence[_Verdict]) -> Diagnostic:
     )
     text = "this rule has a part in it" if len(blamed) > 1 else "this rule covers it"
     labels = tuple(Label(span=place, text=text) for place, _ in blamed[:_LABELS])
+    opposite = next((one.opposite for one in verdicts if one.opposite is not None), None)
+    if opposite is not None:
+        labels += (Label(span=opposite.span, text="this deny takes most of the rest"),)
     closes = scoped.effect is ir.Effect.ALLOW
     advice = ("as an `allow` it still closes its ports: without it, `default access` decides",) if closes else ()
     span = scoped.rule.span

@@ -4,14 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from meshc.diagnostics.model import Diagnostic
+from meshc.diagnostics.model import Diagnostic, Fix
 from meshc.diagnostics.render.position import position_of
 from meshc.source import SourceFile, Span
 
 VERSION: Final = 1
 """Raised when a field changes its meaning or goes away; new fields do not raise it."""
 
-_Value = str | int | None | list[str] | list[dict[str, str | int | None]]
+_Flat = dict[str, str | int | None]
+_Object = dict[str, str | list[_Flat]]
+_Value = str | int | None | list[str] | list[_Flat] | _Object
 
 
 def render_json(diagnostics: Sequence[Diagnostic], sources: Mapping[str, SourceFile]) -> str:
@@ -29,10 +31,18 @@ def _diagnostic(diagnostic: Diagnostic, sources: Mapping[str, SourceFile]) -> di
         "label": diagnostic.label,
         "labels": [{**_place(label.span, sources), "text": label.text} for label in diagnostic.labels],
         "help": list(diagnostic.help),
+        "fix": None if diagnostic.fix is None else _fix(diagnostic.fix, sources),
     }
 
 
-def _place(span: Span, sources: Mapping[str, SourceFile]) -> dict[str, str | int | None]:
+def _fix(fix: Fix, sources: Mapping[str, SourceFile]) -> _Object:
+    return {
+        "title": fix.title,
+        "edits": [{**_place(one.span, sources), "text": one.text} for one in fix.edits],
+    }
+
+
+def _place(span: Span, sources: Mapping[str, SourceFile]) -> _Flat:
     place = position_of(span, sources)
     return {
         "file": place.file,

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from meshc.diagnostics.model import Diagnostic
+from meshc.diagnostics.model import Diagnostic, Fix
 from meshc.diagnostics.render.cells import visible
 from meshc.diagnostics.render.position import position_of
-from meshc.diagnostics.render.sarif_log import SarifRule, sarif_location, sarif_log, sarif_result
+from meshc.diagnostics.render.sarif_log import SarifRule, sarif_artifact, sarif_location, sarif_log, sarif_result
 from meshc.diagnostics.rules import RULES
 from meshc.source import SourceFile, Span
 from meshc.target import Json
@@ -37,7 +37,23 @@ def _result(diagnostic: Diagnostic, rule: SarifRule, number: int, sources: Mappi
             _locations([(label.span, label.text) for label in diagnostic.labels], sources), start=1
         )
     ]
-    return found | {"relatedLocations": related} if related else found
+    found |= {"relatedLocations": related} if related else {}
+    return found | ({"fixes": [_fix(diagnostic.fix, sources)]} if diagnostic.fix is not None else {})
+
+
+def _fix(fix: Fix, sources: Mapping[str, SourceFile]) -> Json:
+    """The edits of a fix, file by file."""
+    files: dict[str, list[Json]] = {}
+    for edit in fix.edits:
+        for _, location in _locations([(edit.span, "")], sources):
+            inserted: dict[str, Json] = {"insertedContent": {"text": edit.text}} if edit.text else {}
+            place = location["physicalLocation"]
+            if isinstance(place, Mapping):
+                files.setdefault(edit.span.path, []).append({"deletedRegion": place["region"], **inserted})
+    changes: list[Json] = [
+        {"artifactLocation": sarif_artifact(path), "replacements": edits} for path, edits in files.items()
+    ]
+    return {"description": {"text": visible(fix.title)}, "artifactChanges": changes}
 
 
 def _locations(

@@ -65,5 +65,9 @@ def sarif_result(
 
 def sarif_location(path: str, region: Mapping[str, int]) -> dict[str, Json]:
     """A place: `region` has `startLine` and so on, counted from 1."""
-    artifact: Json = {"uri": quote(path, errors="surrogatepass")}
-    return {"physicalLocation": {"artifactLocation": artifact, "region": dict(region)}}
+    return {"physicalLocation": {"artifactLocation": sarif_artifact(path), "region": dict(region)}}
+
+
+def sarif_artifact(path: str) -> Json:
+    """A file."""
+    return {"uri": quote(path, errors="surrogatepass")}

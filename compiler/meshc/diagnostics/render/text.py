@@ -56,9 +56,12 @@ def _render(diagnostic: Diagnostic, sources: Mapping[str, SourceFile], style: St
             first = next(label.span for label in diagnostic.labels if label.span.path == path)
             yield f"{gutter}{style.paint(Role.PLACE, ':::')} {_place(first, sources)}"
         yield from frame(sources[path], marks, digits, style)
-    if by_path and (diagnostic.help or len(_notes(diagnostic, sources))):
+    advice = [*_notes(diagnostic, sources), *(("help", line) for line in diagnostic.help)]
+    if diagnostic.fix is not None:
+        advice.append(("fix", f"{diagnostic.fix.title}: it changes nothing, and `meshc check --fix` does it"))
+    if by_path and advice:
         yield f"{gutter} {style.paint(Role.PLACE, '|')}"
-    for word, note in (*_notes(diagnostic, sources), *(("help", line) for line in diagnostic.help)):
+    for word, note in advice:
         yield from _advice(word, note, gutter, style)
 
 
