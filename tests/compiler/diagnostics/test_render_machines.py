@@ -61,6 +61,7 @@ def test_json() -> None:
                     {**nowhere, "text": "default"},
                 ],
                 "help": ["did you mean `payments`?"],
+                "fix": None,
             }
         ],
     }
