@@ -132,7 +132,8 @@ class Target:
 
     `place` is there for targets whose files a single machine can run as they are. `read` understands the target's
     configuration, whoever wrote it. `expressed` is the mesh as the target is to run it, by the table and the options alone:
-    without what is left out, and with what the table says is different. What is emitted must read back as that.
+    without what is left out, and with what the table says is different. What is emitted must read back as that, provided
+    that `assumes` holds: clauses that the table states.
     """
 
     name: str
@@ -142,3 +143,4 @@ class Target:
     place: Callable[[Mesh, Placement], PlacedEmission] | None = None
     read: "Reader | None" = None
     expressed: Callable[[Mesh, TargetOptions], Mesh] | None = None
+    assumes: tuple[str, ...] = ()

@@ -5,13 +5,12 @@ Here is what every reader shares: objects with their places, and what a reading 
 
 from meshc.reading.bare import bare
 from meshc.reading.model import Aspect, Assumption, Reader, Reading, Unknown
-from meshc.reading.objects import ConfigObject, Places, Step, objects_of_documents, objects_of_source
+from meshc.reading.objects import ConfigObject, Step, objects_of_documents, objects_of_source
 
 __all__ = [
     "Aspect",
     "Assumption",
     "ConfigObject",
-    "Places",
     "Reader",
     "Reading",
     "Step",

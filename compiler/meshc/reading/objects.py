@@ -1,12 +1,12 @@
 """Objects of configuration as plain data, with the place of every part: from files, or from what was just emitted.
 
-A part is named by its path in the object: `("spec", "rules", 0, "to")`. Places of emitted objects are looked up only when
-somebody asks to see one, since printing and parsing all of a large mesh would cost more than comparing it.
+A part is named by its path in the object: `("spec", "rules", 0, "to")`. Parts of emitted objects are all at the start of
+their file: who needs more prints them and reads the text.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from meshc.diagnostics import Diagnostic
@@ -27,26 +27,6 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
 
-@dataclass(slots=True)
-class Places:
-    """Places of parts of emitted objects, told apart by a number until one is to be shown: `Span.start` is that number."""
-
-    _parts: list[tuple[str, int, tuple[Step, ...]]] = field(default_factory=list)
-
-    def mark(self, path: str, index: int, steps: tuple[Step, ...]) -> Span:
-        """A span that stands for a part of the object with this index in the file `path`."""
-        self._parts.append((path, index, steps))
-        return Span(path, len(self._parts) - 1, -1, 0, 0)
-
-    def resolve(self, span: Span, texts: Mapping[str, str]) -> Span:
-        """The place that a mark stands for in the printed files; any other span is returned as it is."""
-        if span.end != -1 or span.path not in texts:
-            return span
-        path, index, steps = self._parts[span.start]
-        roots = read_documents(SourceFile(path, texts[path])).roots
-        return _span_of(roots[index], steps) if index < len(roots) else replace(span, start=0, end=0, line=1, column=1)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConfigObject:
     """One object: a Kubernetes resource, an Envoy bootstrap or config dump. `file` is its file, as people know it.
@@ -57,17 +37,10 @@ class ConfigObject:
     data: Mapping[str, Json]
     file: str
     node: MapNode | None = None
-    places: Places | None = None
-    index: int = 0
-    base: tuple[Step, ...] = ()
 
     def span(self, *steps: Step) -> Span:
         """The place of a part, or of the nearest thing around it that there is."""
-        if self.node is not None:
-            return _span_of(self.node, steps)
-        if self.places is not None:
-            return self.places.mark(self.file, self.index, (*self.base, *steps))
-        return Span(self.file, 0, 0, 1, 1)
+        return Span(self.file, 0, 0, 1, 1) if self.node is None else _span_of(self.node, steps)
 
     @property
     def kind(self) -> str:
@@ -106,15 +79,13 @@ def objects_of_source(source: SourceFile) -> tuple[tuple[ConfigObject, ...], tup
     return found, tuple(replace(one, name="configuration-invalid") for one in documents.diagnostics)
 
 
-def objects_of_documents(documents: Iterable[Document], folder: str) -> tuple[tuple[ConfigObject, ...], Places]:
+def objects_of_documents(documents: Iterable[Document], folder: str) -> tuple[ConfigObject, ...]:
     """The objects of emitted files; each file is known as `<folder>/<path>`."""
-    places = Places()
-    found = tuple(
-        ConfigObject(data=data, file=f"{folder}/{document.path}", places=places, index=index)
+    return tuple(
+        ConfigObject(data=data, file=f"{folder}/{document.path}")
         for document in documents
-        for index, data in enumerate(document.resources)
+        for data in document.resources
     )
-    return found, places
 
 
 def _unlisted(root: MapNode, file: str) -> Iterator[ConfigObject]:
