@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from meshc.diagnostics import Diagnostic
 from meshc.features import Feature
 from meshc.ir import Mesh
 from meshc.source import Span
+
+if TYPE_CHECKING:
+    from meshc.reading.model import Reader
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """Plain data, as it is written to YAML or JSON."""
@@ -126,7 +130,10 @@ TargetOptions = Mapping[str, str]
 class Target:
     """A mesh that programs compile to. `oldest_version` is the oldest release that `support` holds for.
 
-    `place` is there for targets whose files a single machine can run as they are.
+    `place` is there for targets whose files a single machine can run as they are. `read` understands the target's
+    configuration, whoever wrote it. `expressed` is the mesh as the target is to run it, by the table and the options alone:
+    without what is left out, and with what the table says is different. What is emitted must read back as that, provided
+    that `assumes` holds: clauses that the table states.
     """
 
     name: str
@@ -134,3 +141,6 @@ class Target:
     support: Mapping[Feature, Support]
     emit: Callable[[Mesh, TargetOptions], Emission]
     place: Callable[[Mesh, Placement], PlacedEmission] | None = None
+    read: "Reader | None" = None
+    expressed: Callable[[Mesh, TargetOptions], Mesh] | None = None
+    assumes: tuple[str, ...] = ()

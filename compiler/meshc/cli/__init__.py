@@ -72,6 +72,8 @@ def _run(arguments: Arguments, console: Console) -> int:  # noqa: PLR0912 -- a c
             from meshc.cli.check import run
         case "compile":
             from meshc.cli.compiling import run
+        case "verify":
+            from meshc.cli.verifying import run
         case "fmt":
             from meshc.cli.formatting import run
         case "test":

@@ -31,6 +31,7 @@ class Arguments:
     min_coverage: float | None = None
     check: bool = False
     validate: Path | None = None
+    verify: bool = True
     diff: bool = False
     fix: bool = False
     watch: bool = False
@@ -90,7 +91,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"meshc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    for add in (_check, _compile, _fmt, _test, _decide, _explain, _diff, _graph, _init, _targets, _docs, _completion):
+    for add in (
+        _check,
+        _compile,
+        _fmt,
+        _verify,
+        _test,
+        _decide,
+        _explain,
+        _diff,
+        _graph,
+        _init,
+        _targets,
+        _docs,
+        _completion,
+    ):
         add(commands, common)
     return parser
 
@@ -169,6 +184,28 @@ def _compile(commands: "_Commands", common: _Parser) -> None:
         help="check Kubernetes objects against these CustomResourceDefinitions first, a file or a folder of what"
         " `kubectl get crd -o yaml` prints (needs `meshc[validate]`)",
     )
+    parser.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        help="write what was not proven to say what the program says",
+    )
+
+
+def _verify(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "verify",
+        "prove that compiled files say what the program says",
+        "meshc verify --target istio --out deploy/",
+    )
+    _program(parser)
+    parser.add_argument("--target", metavar="T,…", help="targets to verify (default: those of meshc.yaml)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the compiled files are (default: what a compile would write)"
+    )
+    _environment(parser, "verify for this environment")
 
 
 def _fmt(commands: "_Commands", common: _Parser) -> None:

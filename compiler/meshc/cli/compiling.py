@@ -20,6 +20,7 @@ from meshc.cli.project import (
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.frontend import environments
 from meshc.output import MANIFEST, Drift, ManifestInfo, OutputError, OutputFile, compare_output, write_output
+from meshc.passes.support import has_errors
 from meshc.target import Document
 from meshc.targets import TargetError, find_target
 from meshc.yaml_printer import print_documents
@@ -50,7 +51,7 @@ def run(arguments: Arguments, console: Console) -> int:
     compiled: list[_Compiled] = []
     found: list[tuple[str | None, tuple[Diagnostic, ...]]] = []
     for environment, folder in _environments(project, arguments, directory):
-        diagnostics, result = _compile(project, environment, names, folder)
+        diagnostics, result = _compile(project, environment, names, folder, proven=arguments.verify)
         found.append((environment, diagnostics))
         if result is not None:
             compiled.append(result)
@@ -94,7 +95,7 @@ def _environments(project: Project, arguments: Arguments, directory: Path) -> li
 
 
 def _compile(
-    project: Project, environment: str | None, names: tuple[str, ...], directory: Path
+    project: Project, environment: str | None, names: tuple[str, ...], directory: Path, *, proven: bool
 ) -> tuple[tuple[Diagnostic, ...], _Compiled | None]:
     analysis = analyze_project(project, environment)
     diagnostics = list(analysis.diagnostics)
@@ -103,10 +104,15 @@ def _compile(
     documents: list[tuple[str, Document]] = []
     for name in names:
         try:
-            emission = find_target(name).emit(analysis.mesh, target_options(project.config, name))
+            target = find_target(name)
         except TargetError as error:
             raise UsageError(str(error)) from error
+        emission = target.emit(analysis.mesh, target_options(project.config, name))
         diagnostics.extend(emission.diagnostics)
+        if proven and target.read is not None and not has_errors(emission.diagnostics):
+            from meshc.cli.verifying import prove_compiled  # noqa: PLC0415  loads the regions
+
+            diagnostics.extend(prove_compiled(target, project, analysis, emission.documents))
         documents.extend((f"{name}/{document.path}", document) for document in emission.documents)
     info = ManifestInfo(compiler=__version__, program=_digest(project), environment=environment)
     files = tuple(_file(path, document) for path, document in documents)

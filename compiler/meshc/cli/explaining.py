@@ -8,7 +8,6 @@ from meshc import ast
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import Project, ProjectInvalidError, analyze_project, open_project, show
-from meshc.cli.sides import groups_of
 from meshc.decisions_json import RequestError, RequestReader, parse_json
 from meshc.diagnostics import Diagnostic
 from meshc.explaining.as_json import explanation_to_json
@@ -19,6 +18,7 @@ from meshc.frontend import Analysis
 from meshc.ir import Mesh
 from meshc.log_lines import is_log_line, read_log_line
 from meshc.lower.context import Report
+from meshc.lower.groups import groups_of
 from meshc.lower.requests import lower_request
 from meshc.parse import parse
 from meshc.request import Request

@@ -6,18 +6,15 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from meshc import ast
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import ProjectInvalidError, open_project, relocate_sources
 from meshc.diagnostics import Diagnostic, Label, Severity
 from meshc.difference.model import Side
 from meshc.files import read_source
 from meshc.frontend import environments
-from meshc.ir import Principals
 from meshc.load import CONFIG_NAME, Loaded, LoadError, load
-from meshc.lower.context import Report
-from meshc.lower.program import Lowered, lower
-from meshc.lower.sources import lower_sources
+from meshc.lower.groups import groups_of
+from meshc.lower.program import lower
 from meshc.project_config import Config
 from meshc.resolve import collect
 from meshc.revisions import PREFIX, Extracted, Revision, RevisionError, extract, read_revision
@@ -151,30 +148,6 @@ def _renamed(message: str, extracted: Extracted, revision: Revision) -> str:
     for root in (str(extracted.root.resolve()), str(extracted.root)):
         message = message.replace(f"{root}/", f"{revision.name}:").replace(root, revision.name)
     return message
-
-
-# ---- what lowering knows --------------------------------------------------------------------------------------------
-
-
-def groups_of(lowered: Lowered) -> dict[str, Principals]:
-    """The groups that the program's own files see without an alias."""
-    context = replace(lowered.context, report=Report())
-    found: dict[str, Principals] = {}
-    for path, module in context.symbols.modules.items():
-        if not module.is_program:
-            continue
-        for names in context.symbols.visibility.own.get(path, ()):
-            for name, entry in names.groups.items():
-                if name not in found and isinstance(entry.declaration, ast.Group):
-                    sources = _sources(entry.declaration)
-                    principals = lower_sources(context.within(entry), lowered.world, sources)
-                    if principals is not None:
-                        found[name] = principals
-    return found
-
-
-def _sources(group: ast.Group) -> ast.Sources:
-    return ast.Sources(include=group.members, exclude=(), span=group.span)
 
 
 def _moved(diagnostics: Iterable[Diagnostic], shown: Mapping[str, str]) -> Sequence[Diagnostic]:
