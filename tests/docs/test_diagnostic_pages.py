@@ -201,6 +201,9 @@ MADE_HERE: dict[str, tuple[Callable[[Path], None] | None, str, int]] = {
     "merge-marker": (_merge, "main.mesh", 3),
     "nesting-too-deep": (_deep, "main.mesh", 3),
     "format-unsafe": (None, "main.mesh", 1),
+    # In `tests/compiler/cli/test_verifying.py`: they are about compiled files.
+    "not-verified": (None, "main.mesh", 1),
+    "configuration-invalid": (None, "live.yaml", 1),
 }
 """What makes the finding, in a folder that is the project's root, and where it is reported; None has a test of its own."""
 

@@ -292,7 +292,11 @@ def _diff(commands: "_Commands", common: _Parser) -> None:
         "say what differs in meaning between two programs",
         "meshc diff git:main . --fail-on opened,weakened-mtls",
     )
-    parser.add_argument("old", metavar="OLD", help="a .mesh file, a directory, or a git revision: git:REV[:PATH]")
+    parser.add_argument(
+        "old",
+        metavar="OLD",
+        help="a .mesh file, a directory, a git revision: git:REV[:PATH]; on one side also YAML of Istio: a file, a directory, or - for standard input",
+    )
     parser.add_argument("new", metavar="NEW", help="the same, for what it became")
     _environment(parser, "one environment (default: the programs and each of their environments)")
     parser.add_argument(

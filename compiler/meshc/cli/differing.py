@@ -16,7 +16,7 @@ def run(arguments: Arguments, console: Console) -> int:
     gates = _gates(arguments.fail_on)
     old, new = arguments.paths
     try:
-        difference = _compare(read_program(old, console), read_program(new, console), arguments.environment, console)
+        difference = _difference(old, new, arguments.environment, console)
     except SideInvalidError:
         return 1
     console.print(_rendered(difference, arguments, console))
@@ -24,6 +24,31 @@ def run(arguments: Arguments, console: Console) -> int:
     if failed:
         console.say(f"meshc: found what --fail-on names: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def _difference(old: str, new: str, environment: str | None, console: Console) -> Difference:
+    from meshc.cli.configurations import is_configuration  # noqa: PLC0415  reading meshes is not always asked for
+
+    configured = [is_configuration(one) for one in (old, new)]
+    if not any(configured):
+        return _compare(read_program(old, console), read_program(new, console), environment, console)
+    if all(configured):
+        raise UsageError("one side must be a program: it says which services there are")
+    program = read_program(new if configured[0] else old, console)
+    return _compare_configured(program, old if configured[0] else new, environment, console, is_new=configured[1])
+
+
+def _compare_configured(
+    program: Program, operand: str, environment: str | None, console: Console, *, is_new: bool
+) -> Difference:
+    """Compare a program with configuration, for one environment, or for the program without one."""
+    from meshc.cli.configurations import compare_with, read_configuration  # noqa: PLC0415
+
+    if environment is not None and environment not in program.environments:
+        raise _unknown_environment(environment, program, "old" if is_new else "new")
+    configuration = read_configuration(operand, console)
+    side = program.side(environment, console)
+    return merge(((environment, compare_with(side, configuration, program.config, console, is_new=is_new)),))
 
 
 def _gates(words: tuple[str, ...]) -> frozenset[Change]:

@@ -1,7 +1,7 @@
 """The operands of `meshc diff`: from `PATH` or `git:REV[:PATH]` to a program that can be lowered for each environment."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,9 +20,6 @@ from meshc.resolve import collect
 from meshc.revisions import PREFIX, Extracted, Revision, RevisionError, extract, read_revision
 from meshc.source import Span
 
-_COMPILED = (".yaml", ".yml", ".json")
-_NOT_YET = "compiled YAML cannot be compared yet; name a `.mesh` program, or a revision such as `git:HEAD~1`"
-
 
 class SideInvalidError(Exception):
     """A program has mistakes, which have been shown. Exit status 1."""
@@ -30,10 +27,11 @@ class SideInvalidError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """One operand, read and parsed. `files` says how people know each of its files."""
+    """One operand, read and parsed. `files` says how people know each of its files; `config` is that of its project."""
 
     loaded: Loaded
     files: Mapping[str, str]
+    config: Config = field(default_factory=Config)
     revision: str | None = None
 
     @property
@@ -66,31 +64,19 @@ class Program:
 
 def read_program(text: str, console: Console) -> Program:
     """Read an operand. Raises UsageError, and SideInvalidError after a report."""
-    if text == "-":
-        raise UsageError(_NOT_YET)
     if text.startswith(PREFIX):
         try:
             return _read_revision(read_revision(text), console)
         except RevisionError as error:
             raise UsageError(str(error)) from error
-    path = Path(text)
-    _refuse_compiled(path, text)
     try:
-        loaded = open_project(path, console).loaded
+        project = open_project(Path(text), console)
     except ProjectInvalidError as error:
         raise SideInvalidError from error
-    shown = relocate_sources(loaded.sources, loaded.root)
-    return Program(loaded=loaded, files=dict(zip(loaded.sources, shown, strict=True)))
-
-
-def _refuse_compiled(path: Path, shown: str) -> None:
-    """Raises UsageError for what looks like the output of a compiler rather than like a program."""
-    if path.suffix in _COMPILED and not path.is_dir():
-        raise UsageError(f"`{shown}`: {_NOT_YET}")
-    if not path.is_dir() or (path / CONFIG_NAME).exists() or next(path.rglob("*.mesh"), None) is not None:
-        return
-    if any(one.suffix in _COMPILED for one in path.rglob("*")):
-        raise UsageError(f"`{shown}`: {_NOT_YET}")
+    shown = relocate_sources(project.loaded.sources, project.loaded.root)
+    return Program(
+        loaded=project.loaded, files=dict(zip(project.loaded.sources, shown, strict=True)), config=project.config
+    )
 
 
 # ---- revisions ------------------------------------------------------------------------------------------------------

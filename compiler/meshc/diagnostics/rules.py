@@ -48,7 +48,6 @@ RULES: Final[Mapping[str, DiagnosticRule]] = {
     "inventory-omitted": _warning("load", "a program cannot speak of a part of a manifest, which is left out"),
     "inventory-incomplete": _warning("load", "the manifests do not say enough about a service"),
     "configuration-invalid": _error("read", "a file of a mesh's configuration cannot be read"),
-    "configuration-unknown": _error("read", "a part of a mesh's configuration is not understood"),
     "not-verified": _error("verify", "what was compiled does not read back as what the program says"),
     "unknown-service": _error("resolve", "a name is no service of the program"),
     "unknown-namespace": _error("resolve", "a name is no namespace of the program"),

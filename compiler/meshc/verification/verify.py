@@ -12,6 +12,7 @@ from meshc.difference.model import Side
 from meshc.ir import Mesh, Principals
 from meshc.reading import Reading
 from meshc.target import Document, Target, TargetOptions
+from meshc.verification.narrowed import narrowed
 from meshc.verification.problems import Origins, problems
 from meshc.verification.read_back import ReadBackError, read_back, read_texts, texts_of
 
@@ -41,8 +42,8 @@ def verify_files(
 def _is_proven(target: Target, mesh: Mesh, reading: Reading, options: TargetOptions) -> bool:
     if reading.unknown or not {one.text for one in reading.assumptions} <= set(target.assumes):
         return False
-    expected = _expressed(target, mesh, options)
-    return Comparer().compare(Side(mesh=expected), Side(mesh=reading.mesh)).is_empty
+    expected, found = _sides(target, mesh, reading, options)
+    return Comparer().compare(Side(mesh=expected), Side(mesh=found)).is_empty
 
 
 def _findings(
@@ -54,12 +55,14 @@ def _findings(
         if assumed.text not in target.assumes:
             message = f"{target.name}: holds only if {assumed.text}"
             yield diagnose("not-verified", assumed.span, message)
-    expected = _expressed(target, mesh, options)
-    difference = Comparer().compare(Side(mesh=expected, groups=groups), Side(mesh=reading.mesh, groups=groups))
+    expected, found = _sides(target, mesh, reading, options)
+    difference = Comparer().compare(Side(mesh=expected, groups=groups), Side(mesh=found, groups=groups))
     yield from problems(target.name, difference, Origins.of(expected))
 
 
-def _expressed(target: Target, mesh: Mesh, options: TargetOptions) -> Mesh:
+def _sides(target: Target, mesh: Mesh, reading: Reading, options: TargetOptions) -> tuple[Mesh, Mesh]:
+    """What the target was to express and what was read, as far as its reader goes."""
     if target.expressed is None:
         raise ReadBackError(f"{target.name} does not say what it expresses")
-    return target.expressed(mesh, options)
+    expected = target.expressed(mesh, options)
+    return narrowed(expected, target.reads), narrowed(reading.mesh, target.reads)

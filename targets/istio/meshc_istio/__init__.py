@@ -3,9 +3,12 @@
 from typing import Final
 
 from meshc.ir import Mesh
+from meshc.reading import Aspect
 from meshc.target import Emission, Target, TargetOptions
 from meshc_istio.emit import emit
+from meshc_istio.expressed import expressed
 from meshc_istio.options import Dataplane, EmitOptions, read_options
+from meshc_istio.read import ASSUMES, read
 from meshc_istio.support import SUPPORT
 
 
@@ -14,7 +17,16 @@ def _emit(mesh: Mesh, options: TargetOptions) -> Emission:
     return emit(mesh, read_options(options))
 
 
-TARGET: Final = Target(name="istio", oldest_version="1.27", support=SUPPORT, emit=_emit)
+TARGET: Final = Target(
+    name="istio",
+    oldest_version="1.27",
+    support=SUPPORT,
+    emit=_emit,
+    read=read,
+    reads=frozenset({Aspect.ACCESS}),
+    expressed=expressed,
+    assumes=ASSUMES,
+)
 """The target, found through the entry-point group `meshc.targets`."""
 
 __all__ = ["SUPPORT", "TARGET", "Dataplane", "EmitOptions", "emit", "read_options"]

@@ -1,0 +1,53 @@
+"""The account of a reading: what was not understood, and what was taken for granted, as it is found."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from meshc.reading import Aspect, Assumption, ConfigObject, Step, Unknown
+from meshc.target import Json
+
+HOST_PORTS: Final = "a Host names no port but the service's and the workload's"
+ONE_LINE: Final = "no header that is tested comes in several lines"
+PLAIN_CLAIMS: Final = "claims that are tested are single texts, and not empty"
+PLAIN_SEGMENTS: Final = "no path that is tested holds `[` or `]`"
+PLAIN_SUBJECTS: Final = "every token has a subject"
+NORMALIZED: Final = "Istio normalizes paths with MERGE_SLASHES"
+
+PortKey = tuple[str, str, int]
+
+
+@dataclass(slots=True)
+class Account:
+    """Collects what a reading is to say of itself."""
+
+    unknown: list[Unknown] = field(default_factory=list)
+    assumptions: dict[str, Assumption] = field(default_factory=dict)
+
+    def not_understood(
+        self, one: ConfigObject, steps: tuple[Step, ...], message: str, ports: Iterable[PortKey] | None, aspect: Aspect
+    ) -> None:
+        """Something that is not read, and that may touch this aspect of these ports."""
+        listed = None if ports is None else tuple(ports)
+        found = Unknown(message=message, aspects=frozenset({aspect}), ports=listed, span=one.span(*steps))
+        self.unknown.append(found)
+
+    def taken_for_granted(self, text: str, one: ConfigObject, *steps: Step) -> None:
+        """An assumption, said once."""
+        if text not in self.assumptions:
+            self.assumptions[text] = Assumption(text=text, span=one.span(*steps))
+
+
+def mapping(value: Json) -> Mapping[str, Json]:
+    """A mapping, or an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def items(value: Json) -> tuple[Json, ...]:
+    """The items of a list, or none for anything else."""
+    return tuple(value) if isinstance(value, list | tuple) else ()
+
+
+def texts(value: Json) -> tuple[str, ...]:
+    """The texts of a list; numbers count as they are written."""
+    return tuple(str(one) for one in items(value) if isinstance(one, str | int) and not isinstance(one, bool))

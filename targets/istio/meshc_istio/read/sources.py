@@ -1,0 +1,137 @@
+"""Who a rule speaks of: the fields of a `source` -> principals and conditions.
+
+Istio writes a SPIFFE id without its scheme. Identity comes from a verified certificate alone: without one positive tests fail.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Final
+
+from meshc import ir
+from meshc.target import Json
+from meshc_istio.read.account import mapping, texts
+from meshc_istio.read.forms import NotSayableError, Said, all_of
+
+_EVERYBODY: Final = ir.AnyPeer()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What identities are made of: the trust domains, and the namespace of the policy."""
+
+    trust_domains: tuple[str, ...]
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A `source` in the language's terms. `needs_token`: a request with a valid token; None for no word about it."""
+
+    principals: ir.Principals
+    condition: Said
+    needs_token: bool | None = None
+
+
+ANYBODY: Final = Who(principals=ir.Principals((_EVERYBODY,)), condition=Said(ir.ALWAYS))
+
+KNOWN: Final = frozenset(
+    {
+        "principals", "notPrincipals", "namespaces", "notNamespaces", "serviceAccounts", "notServiceAccounts",
+        "ipBlocks", "notIpBlocks", "remoteIpBlocks", "notRemoteIpBlocks", "requestPrincipals", "notRequestPrincipals",
+    }
+)  # fmt: skip
+
+
+def who(source: Json, world: World) -> Who:
+    """The callers of one source. Raises NotSayableError."""
+    fields = mapping(source)
+    strange = sorted(set(fields) - KNOWN)
+    if strange:
+        raise NotSayableError(f"the field `{strange[0]}` of a source")
+    if not fields:
+        raise NotSayableError("an empty source, which Istio refuses,")
+    include = _included(fields, world)
+    exclude = (
+        *_principals(texts(fields.get("notPrincipals"))),
+        *_in_namespaces(texts(fields.get("notNamespaces")), world),
+        *_accounts(texts(fields.get("notServiceAccounts")), world),
+    )
+    addresses = (
+        *_addresses(fields, "ipBlocks", "notIpBlocks", ir.AddressOf.PEER),
+        *_addresses(fields, "remoteIpBlocks", "notRemoteIpBlocks", ir.AddressOf.CLIENT),
+    )
+    return Who(
+        principals=ir.Principals(include, tuple(exclude)),
+        condition=Said(all_of(addresses)),
+        needs_token=_token(fields),
+    )
+
+
+def _included(fields: Mapping[str, Json], world: World) -> tuple[ir.Principal, ...]:
+    """Fields are joined by `and`; more than one that names callers cannot be said as one list."""
+    named: list[tuple[ir.Principal, ...]] = []
+    if "principals" in fields:
+        named.append(tuple(_principals(texts(fields["principals"]))))
+    if "namespaces" in fields:
+        named.append(tuple(_in_namespaces(texts(fields["namespaces"]), world)))
+    if "serviceAccounts" in fields:
+        named.append(tuple(_accounts(texts(fields["serviceAccounts"]), world)))
+    if not named:
+        return (_EVERYBODY,)
+    if len(named) > 1:
+        raise NotSayableError("callers by principal and by namespace at once")
+    return named[0]
+
+
+def _principals(forms: Iterable[str]) -> Iterator[ir.Principal]:
+    for form in forms:
+        if form == "*":
+            yield ir.AnyIdentity()
+        elif form.endswith("/*") and not form.startswith("*"):
+            yield ir.IdentityPrefix(f"spiffe://{form[:-1]}")
+        elif form.startswith("*") or form.endswith("*"):
+            raise NotSayableError(f"callers by the pattern `{form}`")
+        else:
+            yield ir.ExactIdentity(f"spiffe://{form}")
+
+
+def _in_namespaces(forms: Iterable[str], world: World) -> Iterator[ir.Principal]:
+    for form in forms:
+        if "*" in form:
+            raise NotSayableError(f"namespaces by the pattern `{form}`")
+        for domain in world.trust_domains:
+            yield ir.IdentityPrefix(f"spiffe://{domain}/ns/{form}/")
+
+
+def _accounts(forms: Iterable[str], world: World) -> Iterator[ir.Principal]:
+    for form in forms:
+        namespace, _, account = form.rpartition("/")
+        for domain in world.trust_domains:
+            yield ir.ExactIdentity(f"spiffe://{domain}/ns/{namespace or world.namespace}/sa/{account}")
+
+
+def _addresses(fields: Mapping[str, Json], named: str, excepted: str, which: ir.AddressOf) -> Iterator[ir.Condition]:
+    if named in fields:
+        yield ir.AddressIn(which, blocks(texts(fields[named])))
+    if excepted in fields:
+        yield ir.Not(ir.AddressIn(which, blocks(texts(fields[excepted]))))
+
+
+def blocks(listed: Iterable[str]) -> tuple[ir.IpBlock, ...]:
+    """Addresses and blocks. Raises NotSayableError."""
+    try:
+        return tuple(ip_network(one, strict=False) for one in listed)
+    except ValueError as error:
+        raise NotSayableError(str(error)) from error
+
+
+def _token(fields: Mapping[str, Json]) -> bool | None:
+    """Only whether there is a token: who issued it cannot be said of a rule."""
+    found: bool | None = None
+    for name, value in (("requestPrincipals", True), ("notRequestPrincipals", False)):
+        if name in fields:
+            if texts(fields[name]) != ("*",) or found is not None:
+                raise NotSayableError(f"`{name}` other than `*`")
+            found = value
+    return found

@@ -1,0 +1,188 @@
+"""Istio as people write it by hand: objects in, decisions of the model out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from meshc.ir import Mesh
+from meshc.reading import Reading, bare, objects_of_source
+from meshc.request import Request
+from meshc.semantics import Evaluator
+from meshc.source import SourceFile
+from meshc_harness.compare import analyze_text
+from meshc_istio.read import read
+
+PROGRAM = """
+namespace shop
+namespace bank
+service web in shop
+service mail in shop
+service pay in bank
+service cart in shop { port 80 http target 8080 port 5432 tcp labels app = "cart" }
+"""
+CONFIG = "meshConfig: {pathNormalization: {normalization: MERGE_SLASHES}}\n---\n"
+WEB, MAIL, PAY = (f"spiffe://cluster.local/ns/{one}" for one in ("shop/sa/web", "shop/sa/mail", "bank/sa/pay"))
+
+
+def _known() -> Mesh:
+    mesh = analyze_text(PROGRAM).mesh
+    assert mesh is not None
+    return bare(mesh)
+
+
+def _read(text: str, *, config: str = CONFIG) -> Reading:
+    objects, wrong = objects_of_source(SourceFile("live.yaml", config + text))
+    assert not wrong
+    return read(objects, _known(), {})
+
+
+def _policy(spec: str, *, name: str = "p", namespace: str = "shop", annotations: str = "{}") -> str:
+    return (
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+        f"metadata: {{name: {name}, namespace: {namespace}, annotations: {annotations}}}\nspec: {spec}\n---\n"
+    )
+
+
+CALL = Request(identity=None, namespace="shop", service="cart", port=80, method="GET", path="/", source_ip="10.0.0.1")
+
+
+def _is_allowed(reading: Reading, identity: str | None, call: Request = CALL) -> bool | None:
+    return Evaluator(reading.mesh).decide(replace(call, identity=identity)).allowed
+
+
+@pytest.mark.parametrize(
+    ("spec", "identity", "parts", "expected"),
+    [
+        ("{}", WEB, {}, False),
+        ("{rules: [{}]}", None, {}, True),
+        ("{action: DENY, rules: [{}]}", WEB, {}, False),
+        ("{rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}]}]}", WEB, {}, True),
+        ("{rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}]}]}", MAIL, {}, False),
+        ("{rules: [{from: [{source: {principals: ['*']}}]}]}", None, {}, False),
+        ("{rules: [{from: [{source: {namespaces: [bank]}}]}]}", PAY, {}, True),
+        ("{rules: [{from: [{source: {namespaces: [bank]}}]}]}", WEB, {}, False),
+        ("{action: DENY, rules: [{from: [{source: {namespaces: [bank]}}]}]}", None, {}, True),
+        ("{action: DENY, rules: [{from: [{source: {notPrincipals: [cluster.local/ns/shop/sa/web]}}]}]}", None, {}, False),
+        ("{rules: [{from: [{source: {serviceAccounts: [web, bank/pay]}}]}]}", WEB, {}, True),
+        ("{rules: [{from: [{source: {serviceAccounts: [web, bank/pay]}}]}]}", PAY, {}, True),
+        ("{rules: [{from: [{source: {ipBlocks: [10.0.0.0/8], notIpBlocks: [10.0.0.1]}}]}]}", WEB, {}, False),
+        ("{rules: [{to: [{operation: {ports: ['8080']}}]}]}", WEB, {}, True),
+        ("{rules: [{to: [{operation: {ports: ['80']}}]}]}", WEB, {}, False),
+        ("{rules: [{to: [{operation: {methods: [GET], notPaths: [/admin*]}}]}]}", WEB, {"path": "/administrator"}, False),
+        ("{rules: [{to: [{operation: {paths: [/a*]}}]}]}", WEB, {"path": "/abc"}, True),
+        ("{rules: [{to: [{operation: {paths: [/a/*]}}]}]}", WEB, {"path": "/a"}, False),
+        ("{rules: [{to: [{operation: {paths: [/a/*]}}]}]}", WEB, {"path": "/a/"}, True),
+        ("{rules: [{to: [{operation: {paths: ['*.js']}}]}]}", WEB, {"path": "/x/y.js"}, True),
+        ("{rules: [{to: [{operation: {paths: ['/a/{*}/c']}}]}]}", WEB, {"path": "/a/b/c"}, True),
+        ("{rules: [{to: [{operation: {paths: ['/a/{*}/c']}}]}]}", WEB, {"path": "/a/b/b/c"}, False),
+        ("{rules: [{to: [{operation: {paths: ['/a/{**}']}}]}]}", WEB, {"path": "/a"}, False),
+        ("{rules: [{to: [{operation: {paths: ['/a/{**}']}}]}]}", WEB, {"path": "/a/b/c"}, True),
+        ("{rules: [{when: [{key: 'request.headers[x-a]', values: ['1*']}]}]}", WEB, {"headers": (("x-a", "12"),)}, True),
+        ("{rules: [{when: [{key: 'request.headers[x-a]', notValues: ['1']}]}]}", WEB, {}, True),
+        ("{rules: [{to: [{operation: {methods: [GET]}}, {operation: {methods: [PUT]}}]}]}", WEB, {"method": "PUT"}, True),
+    ],
+)  # fmt: skip
+def test_rules_mean_what_istio_documents(
+    spec: str, identity: str | None, parts: Mapping[str, Any], *, expected: bool
+) -> None:
+    reading = _read(_policy(spec))
+    assert not reading.unknown, reading.unknown
+    assert _is_allowed(reading, identity, replace(CALL, **parts)) is expected
+
+
+def test_policies_are_a_flat_union_over_namespaces_and_the_root() -> None:
+    web = "{rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}]}]}"
+    everybody = "{rules: [{from: [{source: {principals: ['*']}}]}]}"
+    assert _is_allowed(_read(_policy(web) + _policy(everybody, name="q", namespace="istio-system")), MAIL) is True
+    assert _is_allowed(_read(_policy(web) + _policy(everybody, name="q", namespace="bank")), MAIL) is False
+    deny = "{action: DENY, rules: [{}]}"
+    assert _is_allowed(_read(_policy(web) + _policy(deny, name="q", namespace="istio-system")), WEB) is False
+
+
+def test_a_selector_picks_pods_by_all_of_its_labels() -> None:
+    spec = "{selector: {matchLabels: {app: cart, tier: gold}}}"
+    assert _is_allowed(_read(_policy(spec)), WEB) is True
+    assert _is_allowed(_read(_policy("{selector: {matchLabels: {app: cart}}}")), WEB) is False
+
+
+def test_a_dry_run_decides_nothing() -> None:
+    reading = _read(_policy("{action: DENY, rules: [{}]}", annotations="{istio.io/dry-run: 'true'}"))
+    assert _is_allowed(reading, WEB) is True
+    cart = next(one for one in reading.mesh.workloads if one.name == "cart")
+    assert [stage.shadow for stage in cart.ports[0].access] == [True]
+
+
+def test_rules_about_requests_on_tcp_ports_fail_in_different_directions() -> None:
+    def on_tcp(spec: str) -> bool | None:
+        request = Request(identity=WEB, namespace="shop", service="cart", port=5432, source_ip="10.0.0.1")
+        return Evaluator(_read(_policy(spec)).mesh).decide(request).allowed
+
+    assert on_tcp("{action: DENY, rules: [{to: [{operation: {methods: [DELETE]}}]}]}") is False
+    assert on_tcp("{rules: [{to: [{operation: {methods: [GET]}}]}]}") is False
+    assert on_tcp("{rules: [{to: [{operation: {ports: ['5432']}}]}]}") is True
+
+
+@pytest.mark.parametrize(
+    ("objects", "modes"),
+    [
+        ("", ["permissive", "permissive"]),
+        (("istio-system", "{mtls: {mode: STRICT}}"), ["strict", "strict"]),
+        (("shop", "{mtls: {mode: DISABLE}}"), ["off", "off"]),
+        (
+            ("shop", "{selector: {matchLabels: {app: cart}}, mtls: {mode: STRICT}, portLevelMtls: {'8080': {mode: PERMISSIVE}}}"),
+            ["permissive", "strict"],
+        ),
+        (("shop", "{selector: {matchLabels: {app: cart}}, mtls: {mode: UNSET}}"), ["permissive", "permissive"]),
+    ],
+)  # fmt: skip
+def test_mtls_is_inherited_from_wider_policies(objects: tuple[str, str] | str, modes: list[str]) -> None:
+    text = ""
+    if isinstance(objects, tuple):
+        namespace, spec = objects
+        text = f"apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: p, namespace: {namespace}}}\nspec: {spec}\n"
+    reading = _read(text)
+    cart = next(one for one in reading.mesh.workloads if one.name == "cart")
+    assert [port.mtls.value for port in cart.ports] == modes
+
+
+def test_a_missing_token_passes_unless_a_rule_refuses_it() -> None:
+    trusted = (
+        "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: r, namespace: shop}\n"
+        "spec: {jwtRules: [{issuer: https://id.example, jwksUri: https://id.example/keys}]}\n---\n"
+    )
+    assert _is_allowed(_read(trusted), WEB) is True
+    required = _policy("{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}]}]}")
+    reading = _read(trusted + required)
+    assert _is_allowed(reading, WEB) is False
+    assert _is_allowed(reading, WEB, replace(CALL, claims={"iss": "https://id.example", "sub": "x"})) is True
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("{action: CUSTOM, provider: {name: x}, rules: [{}]}", "CUSTOM"),
+        ("{rules: [{from: [{source: {principals: ['*/sa/web']}}]}]}", "callers by the pattern"),
+        ("{rules: [{from: [{source: {trustDomains: [x]}}]}]}", "`trustDomains`"),
+        ("{rules: [{when: [{key: experimental.envoy.filters.a, values: [b]}]}]}", "the key"),
+        ("{action: DENY, rules: [{to: [{operation: {hosts: [cart]}}]}]}", "hosts without all of their ports"),
+        ("{rules: [{to: [{operation: {}}]}]}", "which Istio refuses"),
+        ("{rules: [{to: []}]}", "which Istio refuses"),
+        ("{surprise: 1}", "`surprise` is not known"),
+    ],
+)
+def test_what_is_not_understood_is_said_with_its_place(spec: str, words: str) -> None:
+    reading = _read(_policy(spec))
+    assert reading.unknown
+    assert all(words in one.message for one in reading.unknown)
+    assert {key for one in reading.unknown for key in one.ports or ()} >= {("shop", "cart", 80)}
+    assert reading.unknown[0].span.path == "live.yaml"
+
+
+def test_paths_that_istio_does_not_normalize_leave_every_decision_open() -> None:
+    reading = _read(_policy("{}"), config="meshConfig: {trustDomain: cluster.local}\n---\n")
+    assert [one.ports for one in reading.unknown] == [None]
+    assert [one.text for one in _read(_policy("{}"), config="").assumptions] == [
+        "Istio normalizes paths with MERGE_SLASHES"
+    ]
