@@ -44,6 +44,13 @@ service web in shop
 service cart in shop { port 8080 http version v1 version v2 }
 access cart { allow web }
 """,
+    # Three services of a shop, of which two call the third.
+    "cart": """
+namespace shop
+service frontend in shop
+service checkout in shop
+service cart in shop { port 7070 grpc }
+""",
     # The program of the page on testing.
     "items": """
 namespace shop

@@ -84,6 +84,8 @@ def _run(arguments: Arguments, console: Console) -> int:  # noqa: PLR0912 -- a c
             from meshc.cli.explaining import run
         case "diff":
             from meshc.cli.differing import run
+        case "import":
+            from meshc.cli.importing import run
         case "graph":
             from meshc.cli.graphing import run
         case "init":

@@ -32,6 +32,8 @@ class Arguments:
     check: bool = False
     validate: Path | None = None
     verify: bool = True
+    kind: str | None = None
+    force: bool = False
     diff: bool = False
     fix: bool = False
     watch: bool = False
@@ -100,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
         _decide,
         _explain,
         _diff,
+        _import,
         _graph,
         _init,
         _targets,
@@ -312,6 +315,31 @@ def _diff(commands: "_Commands", common: _Parser) -> None:
         help="exit with 1 if any was found: opened, closed, changed, routing, settings, weakened-mtls",
     )
     parser.add_argument("--all", action="store_true", help="print every region, not the largest alone")
+
+
+def _import(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "import",
+        "write the program that existing configuration amounts to, proven equal to it",
+        "meshc import k8s/ network-policies/ -o policies-repository/",
+    )
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="FILE",
+        help="YAML or JSON: the manifests of the services and what decides about calls between them;"
+        " directories are read as a whole, - is standard input",
+    )
+    parser.add_argument(
+        "--from",
+        dest="kind",
+        choices=("istio", "networkpolicy"),
+        help="import this kind alone (default: all that can be imported)",
+    )
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="the new project's directory")
+    parser.add_argument("--force", action="store_true", help="write into a directory that is not empty")
 
 
 def _graph(commands: "_Commands", common: _Parser) -> None:

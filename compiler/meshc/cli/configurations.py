@@ -59,7 +59,7 @@ def is_configuration(text: str) -> bool:
 def read_configuration(text: str, console: Console) -> Configuration:
     """Read an operand. Raises UsageError for what cannot be read, or not be understood as a whole."""
     objects: list[ConfigObject] = []
-    for source in _sources(text):
+    for source in configuration_sources(text):
         found, wrong = objects_of_source(source)
         if any(one.severity is Severity.ERROR for one in wrong):
             console.report(wrong, {source.path: source})
@@ -127,7 +127,8 @@ def _subjects(ports: tuple[tuple[str, str, int], ...] | None) -> Iterator[Subjec
         yield Subject(namespace=namespace, service=service, port=port)
 
 
-def _sources(text: str) -> Iterator[SourceFile]:
+def configuration_sources(text: str) -> Iterator[SourceFile]:
+    """The files of an operand: standard input for `-`, one file, or all YAML and JSON below a directory. Raises UsageError."""
     if text == "-":
         yield _checked(decode_source(sys.stdin.buffer.read(), "<stdin>"))
         return

@@ -12,6 +12,7 @@ ONE_LINE: Final = "no header that is tested comes in several lines"
 PLAIN_CLAIMS: Final = "claims that are tested are single texts, and not empty"
 PLAIN_SEGMENTS: Final = "no path that is tested holds `[` or `]`"
 PLAIN_SUBJECTS: Final = "every token has a subject"
+SERVICE_ACCOUNTS: Final = "every identity is that of a service account"
 NORMALIZED: Final = "Istio normalizes paths with MERGE_SLASHES"
 
 PortKey = tuple[str, str, int]

@@ -10,7 +10,7 @@ from typing import Final
 
 from meshc import ir
 from meshc.target import Json
-from meshc_istio.read.account import mapping, texts
+from meshc_istio.read.account import SERVICE_ACCOUNTS, mapping, texts
 from meshc_istio.read.forms import NotSayableError, Said, all_of
 
 _EVERYBODY: Final = ir.AnyPeer()
@@ -61,9 +61,10 @@ def who(source: Json, world: World) -> Who:
         *_addresses(fields, "ipBlocks", "notIpBlocks", ir.AddressOf.PEER),
         *_addresses(fields, "remoteIpBlocks", "notRemoteIpBlocks", ir.AddressOf.CLIENT),
     )
+    by_namespace = {"namespaces", "notNamespaces"} & set(fields)
     return Who(
         principals=ir.Principals(include, tuple(exclude)),
-        condition=Said(all_of(addresses)),
+        condition=Said(all_of(addresses), (SERVICE_ACCOUNTS,) if by_namespace else ()),
         needs_token=_token(fields),
     )
 
@@ -101,7 +102,7 @@ def _in_namespaces(forms: Iterable[str], world: World) -> Iterator[ir.Principal]
         if "*" in form:
             raise NotSayableError(f"namespaces by the pattern `{form}`")
         for domain in world.trust_domains:
-            yield ir.IdentityPrefix(f"spiffe://{domain}/ns/{form}/")
+            yield ir.IdentityPrefix(f"spiffe://{domain}/ns/{form}/sa/")
 
 
 def _accounts(forms: Iterable[str], world: World) -> Iterator[ir.Principal]:

@@ -1,0 +1,91 @@
+"""Declarations of services and of authentication, as they are written."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from meshc import ir
+from meshc.semantics.show import show_text
+
+
+def mesh_block(mesh: ir.Mesh, name: str) -> str:
+    """The mesh itself, as far as it is not what a mesh is anyway."""
+    lines = []
+    if mesh.trust_domains != ("cluster.local",):
+        also = ", ".join(show_text(one) for one in mesh.trust_domains[1:])
+        lines.append(f"  trust-domain {show_text(mesh.trust_domain)}{f' also {also}' if also else ''}\n")
+    if mesh.cluster_domain != "cluster.local":
+        lines.append(f"  cluster-domain {show_text(mesh.cluster_domain)}\n")
+    if mesh.trusted_hops:
+        lines.append(f"  trusted-hops {mesh.trusted_hops}\n")
+    return f"mesh {name} {{\n{''.join(lines)}}}\n" if lines else f"mesh {name} {{ }}\n"
+
+
+def service_block(workload: ir.Workload) -> str:
+    """A service, with all that is not its default."""
+    body = [f"  {one}\n" for one in _parts(workload)]
+    head = f"service {workload.name} in {workload.namespace}"
+    return f"{head} {{\n{''.join(body)}}}\n" if body else f"{head}\n"
+
+
+def _parts(workload: ir.Workload) -> Iterator[str]:
+    for port in workload.ports:
+        target = f" target {port.target}" if port.target != port.number else ""
+        name = f" as {port.name}" if port.name is not None else ""
+        yield f"port {port.number} {port.protocol.value}{target}{name}"
+    if workload.service_account != workload.name:
+        yield f"service-account {_name(workload.service_account)}"
+    if dict(workload.labels) != {"app": workload.name}:
+        yield f"labels {_labels(workload.labels)}"
+    for version in workload.versions:
+        is_plain = dict(version.labels) == {"version": version.name}
+        yield f"version {version.name}" + ("" if is_plain else f" {{ labels {_labels(version.labels)} }}")
+    for probe in workload.probes:
+        path = "" if probe.path is None else f" {probe.path}"
+        yield f"probe {probe.method}{path} on {probe.port}"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{_name(key)} = {show_text(value)}" for key, value in sorted(labels.items()))
+
+
+def _name(text: str) -> str:
+    is_plain = text.replace("-", "").isalnum() and text == text.lower() and not text[0].isdigit()
+    return text if is_plain else show_text(text)
+
+
+def with_issuer_names(workload: ir.Workload) -> ir.Workload:
+    """The workload with names for its issuers that a program can hold; meshes have none."""
+    jwts = dict.fromkeys(replace(jwt, name="") for port in workload.ports for jwt in port.jwts)
+    names = {jwt: f"issuer-{number}" for number, jwt in enumerate(jwts, 1)}
+    ports = (
+        replace(port, jwts=tuple(replace(jwt, name=names[replace(jwt, name="")]) for jwt in port.jwts))
+        for port in workload.ports
+    )
+    return replace(workload, ports=tuple(ports))
+
+
+def authenticate_block(workload: ir.Workload) -> str:
+    """Modes of mTLS other than strict, and issuers of tokens; empty where there is neither."""
+    modes = {port.number: port.mtls.value for port in workload.ports}
+    loose = {number: mode for number, mode in modes.items() if mode != ir.MtlsMode.STRICT.value}
+    jwts = dict.fromkeys(jwt for port in workload.ports for jwt in port.jwts)
+    lines: list[str] = []
+    if len(set(modes.values())) == 1 and loose:
+        lines.append(f"  mtls {next(iter(loose.values()))}\n")
+    else:
+        lines += [f"  port {number} mtls {mode}\n" for number, mode in loose.items()]
+    lines += [f"  {_jwt(jwt)}\n" for jwt in jwts]
+    return f"\nauthenticate {workload.name} {{\n{''.join(lines)}}}\n" if lines else ""
+
+
+def _jwt(jwt: ir.Jwt) -> str:
+    parts = [f"issuer {show_text(jwt.issuer)}"]
+    if jwt.audiences:
+        parts.append(f"audiences {', '.join(map(show_text, jwt.audiences))}")
+    parts.append(f"jwks {jwt.jwks_kind} {show_text(jwt.jwks)}")
+    if jwt.from_headers != (("authorization", "Bearer "),):
+        for name, prefix in jwt.from_headers:
+            parts.append(f"from-header {show_text(name)}{f' {show_text(prefix)}' if prefix else ''}")
+    parts += ["forward"] if jwt.forward else []
+    parts += ["required"] if jwt.required else []
+    return f"jwt {jwt.name} {{ {' '.join(parts)} }}"

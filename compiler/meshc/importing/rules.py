@@ -1,0 +1,114 @@
+"""Stages of a port -> rules as they are written, or the reason why the language cannot say them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Final
+
+from meshc import ir
+from meshc.importing.groups import Groups
+from meshc.semantics.show import operation_condition, show_rule_body
+from meshc.source import Span
+
+MOST_ALTERNATIVES: Final = 64
+"""Rules that one rule may become."""
+
+
+class NotSayableError(Exception):
+    """What the language has no words for; the text says what, `span` where."""
+
+    def __init__(self, reason: str, span: Span) -> None:
+        super().__init__(reason)
+        self.span = span
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One rule as text, and the place that it comes from."""
+
+    text: str
+    span: Span
+
+
+def written_rules(port: ir.PortPolicy, groups: Groups) -> tuple[Written, ...]:
+    """The rules of a port: where nothing closes it, one that lets everybody in. Raises NotSayableError."""
+    deciding = [stage for stage in port.access if not stage.shadow]
+    allows = [stage for stage in deciding if stage.effect is ir.Effect.ALLOW]
+    if len(allows) > 1:
+        raise NotSayableError("two lists of allowed callers must both let a request through", allows[1].span)
+    found = [one for stage in deciding for one in _stage(stage, groups)]
+    if not allows:
+        span = deciding[0].span if deciding else port.span
+        found.append(Written("allow anyone", span))
+    found += [one for stage in port.access if stage.shadow for one in _stage(stage, groups)]
+    return tuple(dict.fromkeys(found))
+
+
+def _stage(stage: ir.Stage, groups: Groups) -> Iterator[Written]:
+    effect = f"{'shadow ' if stage.shadow else ''}{stage.effect.value}"
+    for rule in stage.rules:
+        for condition in _alternatives(rule.condition, rule.span):
+            text = show_rule_body(rule.principals, condition, groups.names)
+            yield Written(f"{effect} {groups.shortened(rule.principals, text)}", rule.span)
+
+
+def _alternatives(condition: ir.Condition, span: Span) -> Iterator[ir.Condition]:
+    """Conditions of which one must hold; those that differ in what is called alone are one."""
+    choices = [_choices(part) for part in parts_of(condition)]
+    if prod(map(len, choices)) > MOST_ALTERNATIVES:
+        raise NotSayableError(f"a rule with more than {MOST_ALTERNATIVES} alternatives", span)
+    grouped: dict[tuple[ir.Condition, ...], list[ir.Condition]] = {}
+    for chosen in product(*choices):
+        called, rest = _split([part for one in chosen for part in parts_of(one)], span)
+        grouped.setdefault(rest, []).append(called)
+    for rest, calls in grouped.items():
+        yield _joined(rest, tuple(dict.fromkeys(calls)))
+
+
+def _joined(rest: tuple[ir.Condition, ...], calls: tuple[ir.Condition, ...]) -> ir.Condition:
+    """In the order in which a rule has them: addresses, what is called, the rest."""
+    peers = [one for one in rest if isinstance(one, ir.AddressIn) and one.address is ir.AddressOf.PEER]
+    others = [one for one in rest if one not in peers]
+    where: tuple[ir.Condition, ...] = ()
+    if ir.ALWAYS not in calls:
+        where = parts_of(calls[0]) if len(calls) == 1 else (ir.AnyOf(calls),)
+    together = (*peers[:1], *where, *peers[1:], *others)
+    return together[0] if len(together) == 1 else ir.AllOf(together)
+
+
+def parts_of(condition: ir.Condition) -> tuple[ir.Condition, ...]:
+    """What must hold together."""
+    return condition.conditions if isinstance(condition, ir.AllOf) else (condition,)
+
+
+def _choices(part: ir.Condition) -> Sequence[ir.Condition]:
+    """The alternatives of a part that speaks of what is called; other alternatives the language can say by `or`."""
+    if isinstance(part, ir.AnyOf) and _is_about_calls(part):
+        return [choice for one in part.conditions for choice in _choices(one)]
+    return [part]
+
+
+def _is_about_calls(condition: ir.Condition) -> bool:
+    match condition:
+        case ir.AllOf(parts) | ir.AnyOf(parts):
+            return any(map(_is_about_calls, parts))
+        case ir.Not(inner):
+            return _is_about_calls(inner)
+        case _:
+            return isinstance(condition, ir.MethodIs | ir.PathIs)
+
+
+def _split(parts: Sequence[ir.Condition], span: Span) -> tuple[ir.Condition, tuple[ir.Condition, ...]]:
+    """One operation, and what else must hold."""
+    methods = [one for one in parts if isinstance(one, ir.MethodIs)]
+    paths = [one.pattern for one in parts if isinstance(one, ir.PathIs)]
+    rest = tuple(one for one in parts if not isinstance(one, ir.MethodIs | ir.PathIs))
+    if len(methods) > 1 or len(paths) > 1:
+        raise NotSayableError("a rule that tests two paths at once", span)
+    if any(_is_about_calls(one) for one in rest):
+        raise NotSayableError("a rule for all methods or paths but some", span)
+    if not methods and not paths:
+        return ir.ALWAYS, rest
+    called = operation_condition(methods[0].methods if methods else (), paths[0] if paths else ir.ANY_PATH)
+    return called, rest

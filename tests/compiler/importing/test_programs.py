@@ -1,0 +1,152 @@
+"""Readings become programs that mean the same: random ones, those of golden cases, and what the language has no words for."""
+
+from dataclasses import replace
+from random import Random
+from typing import Final
+
+import pytest
+
+from golden_cases import cases, program
+from meshc.importing import Imported, import_program, merge_readings
+from meshc.importing.declarations import with_issuer_names
+from meshc.ir import Mesh
+from meshc.reading import Reading, bare, objects_of_source
+from meshc.source import SourceFile
+from meshc.targets import find_target
+from meshc_harness.cluster_programs import cluster_program
+from meshc_harness.compare import analyze_text
+from meshc_harness.expressible import expressed
+
+PROGRAMS: Final = 60
+
+
+def _mesh(text: str) -> Mesh:
+    mesh = analyze_text(text).mesh
+    assert mesh is not None
+    return mesh
+
+
+def _unnamed(mesh: Mesh) -> Mesh:
+    """Issuers have no names in a mesh."""
+    return replace(mesh, workloads=tuple(map(with_issuer_names, mesh.workloads)))
+
+
+def _imported(mesh: Mesh) -> Imported:
+    return import_program(Reading(mesh=_unnamed(mesh)), "imported")
+
+
+def _check(mesh: Mesh, shown: str) -> None:
+    found = _imported(mesh)
+    text = "\n".join(found.files.values())
+    assert not found.diagnostics, f"{shown}\n{text}\n{[one.message for one in found.diagnostics]}"
+    assert not found.omitted, f"{shown}\n{found.omitted}"
+    assert found.difference.is_empty, f"{shown}\n{text}\n{found.difference.subjects}"
+
+
+def test_golden_cases_say_the_same_after_import() -> None:
+    for case in cases():
+        mesh = _mesh(program(case))
+        if not mesh.externals and not any(one.endpoints or one.dns_name for one in mesh.workloads):
+            _check(mesh, case)
+
+
+@pytest.mark.slow
+def test_random_programs_say_the_same_after_import() -> None:
+    for seed in range(PROGRAMS):
+        text, _ = cluster_program(Random(seed))
+        _check(_mesh(text), text)
+
+
+@pytest.mark.slow
+def test_what_istio_runs_is_what_is_imported() -> None:
+    """Emit, read, print: a program of its own, and the same access."""
+    istio, compared = find_target("istio"), 0
+    assert istio.read is not None
+    for seed in range(PROGRAMS, PROGRAMS + 30):
+        text, _ = cluster_program(Random(seed))
+        left = expressed(text, "istio")
+        if left is None:
+            continue
+        objects = [
+            one
+            for document in left.emission.documents
+            for one in objects_of_source(SourceFile(document.path, str(_yaml(document))))[0]
+        ]
+        found = import_program(istio.read(objects, bare(left.mesh), {}), "imported")
+        assert not found.diagnostics, [one.message for one in found.diagnostics]
+        assert found.difference.is_empty, found.difference.subjects
+        compared += 1
+    assert compared > 20
+
+
+def _yaml(document: object) -> str:
+    from meshc.target import Document
+    from meshc.yaml_printer import print_documents
+
+    assert isinstance(document, Document)
+    return print_documents(document.resources)
+
+
+KNOWN: Final = """
+namespace shop
+service web in shop
+service mail in shop
+service cart in shop { port 80 http target 8080 }
+"""
+CONFIG: Final = "meshConfig: {pathNormalization: {normalization: MERGE_SLASHES}}\n---\n"
+
+
+def _from_istio(*specs: str) -> Imported:
+    istio = find_target("istio")
+    assert istio.read is not None
+    text = CONFIG + "".join(
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+        f"metadata: {{name: p{number}, namespace: shop}}\nspec: {spec}\n---\n"
+        for number, spec in enumerate(specs)
+    )
+    objects, _ = objects_of_source(SourceFile("live.yaml", text))
+    known = bare(_mesh(KNOWN))
+    return import_program(merge_readings(known, [istio.read(objects, known, {})]), "imported")
+
+
+def test_a_policy_becomes_what_a_person_would_have_written() -> None:
+    found = _from_istio(
+        "{selector: {matchLabels: {app: cart}}, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}],"
+        " to: [{operation: {methods: [GET], paths: [/items, /items/*]}}, {operation: {methods: [POST], paths: [/order]}}],"
+        " when: [{key: 'request.headers[x-team]', values: [a, b]}]}]}",
+        "{selector: {matchLabels: {app: cart}}, action: DENY, rules: [{from: [{source: {notNamespaces: [shop]}}]}]}",
+    )
+    text = found.files["shop.mesh"]
+    assert "allow web to GET /items/**, POST /order" in text
+    assert 'when header "x-team" in ("a", "b")' in text
+    assert "deny anyone except namespace shop" in text
+    assert "# from live.yaml:" in text
+    assert "mtls permissive" in text
+    assert not found.omitted
+    assert found.difference.is_empty
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ("{rules: [{to: [{operation: {notPaths: [/admin]}}]}]}", "for all methods or paths but some"),
+        ("{rules: [{from: [{source: {principals: ['*web']}}]}]}", "callers by the pattern"),
+    ],
+)
+def test_what_cannot_be_said_is_closed_and_told(spec: str, reason: str) -> None:
+    found = _from_istio(spec)
+    assert any(reason in one.reason for one in found.omitted)
+    assert "access cart" not in found.files["shop.mesh"]
+    assert found.difference.is_empty
+
+
+def test_the_same_callers_become_a_group() -> None:
+    mesh = _mesh(
+        "namespace shop\nservice web in shop\nservice mail in shop\n"
+        "service a in shop { port 80 http }\nservice b in shop { port 80 http }\n"
+        "access a { allow web, mail to GET }\naccess b { allow web, mail to POST }\n"
+    )
+    found = _imported(mesh)
+    assert "group callers-1 = mail, web\n" in found.files["mesh.mesh"]
+    assert found.files["shop.mesh"].count("group callers-1") == 2
+    assert found.difference.is_empty
