@@ -20,7 +20,7 @@ from meshc.importing.rules import NotSayableError, Written, written_rules
 from meshc.parse import parse
 from meshc.reading import Aspect, Reading
 from meshc.resolve import Module
-from meshc.source import SourceFile, Span
+from meshc.source import BUILTIN, SourceFile, Span
 from meshc.verification.narrowed import narrowed
 
 MESH_FILE: Final = "mesh.mesh"
@@ -121,7 +121,7 @@ class _Writer:
 
 
 def _origin(spans: Iterable[Span]) -> str:
-    places = dict.fromkeys(str(span) for span in spans if not span.path.startswith("<"))
+    places = dict.fromkeys(str(span) for span in spans if span.path != BUILTIN.path)
     return f"# from {', '.join(places)}\n" if places else ""
 
 

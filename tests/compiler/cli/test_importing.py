@@ -59,7 +59,7 @@ def test_a_project_that_compiles(here: Path, meshc: Run) -> None:
         " and every caller that a pod selector names is in the mesh\n"
     )
     text = Path("out/policies/shop.mesh").read_text(encoding="utf-8")
-    assert "# from in/all.yaml:20\naccess cart {\n  allow web\n}\n" in text
+    assert "# from in/all.yaml:19\naccess cart {\n  allow web\n}\n" in text
     assert meshc("check", "out").status == 0
     assert meshc("fmt", "out/policies", "--check").status == 0
 
@@ -74,7 +74,7 @@ def test_what_is_not_imported_is_listed_and_fails(here: Path, meshc: Run) -> Non
     Path("in/all.yaml").write_text(MANIFESTS + NETWORK + VIRTUAL, encoding="utf-8")
     ran = meshc("import", "in", "-o", "out")
     assert ran.status == 1
-    assert "in/all.yaml:23: not imported, the mesh: VirtualService `cart` is not imported yet" in ran.err
+    assert "in/all.yaml:22: not imported, the mesh: VirtualService `cart` is not imported yet" in ran.err
     assert meshc("import", "in", "-o", "other", "--from", "networkpolicy").status == 0
 
 
