@@ -146,8 +146,8 @@ def _hash(policy: Message) -> tuple[str, str | None]:
             for one in (inner, policy):
                 one.finish()
             return kind, name
-    inner = policy.message("connection_properties") or policy.message("source_ip")
-    if inner is None or (policy.has("connection_properties") and not inner.flag("source_ip")):
+    source = policy.message("connection_properties") or policy.message("source_ip")
+    if source is None or (policy.has("connection_properties") and not source.flag("source_ip")):
         raise policy.error("this hash policy is not understood")
     policy.finish()
     return "source-ip", None

@@ -39,7 +39,8 @@ def some(parts: Iterable[ir.Condition]) -> ir.Condition:
 def _with_methods(parts: Sequence[ir.Condition]) -> list[ir.Condition]:
     methods = [method for part in parts if isinstance(part, ir.MethodIs) for method in part.methods]
     others = [part for part in parts if not isinstance(part, ir.MethodIs)]
-    return [ir.MethodIs(tuple(dict.fromkeys(methods))), *others] if methods else others
+    merged: list[ir.Condition] = [ir.MethodIs(tuple(dict.fromkeys(methods)))] if methods else []
+    return [*merged, *others]
 
 
 def _with_addresses(parts: Sequence[ir.Condition]) -> list[ir.Condition]:

@@ -6,10 +6,11 @@ from typing import Final
 
 from meshc import ir
 from meshc.semantics.texts import text_check
+from meshc_envoy.joined_headers import JOINED
 from meshc_envoy.read import patterns
 from meshc_envoy.read.algebra import NEVER, every, list_holds, negated, some
 from meshc_envoy.read.messages import Message
-from meshc_envoy.read.notes import BLANKS, HOST_CASE, HOST_PORT, ODD_PATHS, Notes
+from meshc_envoy.read.notes import BLANKS, HOST_CASE, HOST_PORT, ODD_PATHS, ONE_LINE, Notes
 
 JWT: Final = "envoy.filters.http.jwt_authn"
 
@@ -139,6 +140,8 @@ def _ordinary(name: str, text: Text, at: Message, where: Surroundings) -> ir.Tex
     """The test of a value without the blanks at its ends."""
     test = folded(text, at)
     trimmed = patterns.header_test(test)
+    if name in JOINED:
+        where.notes.assume(ONE_LINE, at.span)
     if trimmed == test and not patterns.is_blank_at_an_end(test):
         where.notes.assume(BLANKS, at.span)
     return trimmed

@@ -32,7 +32,8 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
     used: set[PortKey] = set()
     for identity in dict.fromkeys(one.identity for one in mesh.workloads):
         peers, externals = directory.reachable(identity)
-        for owner, port in (*peers, *externals):
+        held: tuple[tuple[ir.Workload | ir.External, ir.PortPolicy], ...] = (*peers, *externals)
+        for owner, port in held:
             routes = tuple(_route(one) for one in visible_routes(owner, port, identity))
             lists.setdefault((owner.namespace, owner.name, port.number), {})[identity] = routes
             for route in routes:

@@ -105,7 +105,7 @@ class _Walk:
             if source is not None:
                 self.state[one.text("object_key")] = source.text("inline_string")
 
-    def mark(self, at: Message, key: str) -> ir.Condition | None:
+    def mark(self, key: str) -> ir.Condition | None:
         """When RBAC leaves this key in its metadata."""
         prefix = key.removesuffix(_HELD)
         rules = self.shadows.get(prefix)
@@ -194,7 +194,7 @@ def _logged(filter_: Message, walk: _Walk) -> ir.Condition:
         one.finish()
     if is_rbac and absent and value.has("null_match") and keys[0].endswith(_ASKED):
         return NEVER
-    condition = walk.mark(found, keys[0]) if is_rbac and not absent and value.flag("present_match") else None
+    condition = walk.mark(keys[0]) if is_rbac and not absent and value.flag("present_match") else None
     if condition is None:
         raise filter_.error("this condition of a log is not understood")
     return condition

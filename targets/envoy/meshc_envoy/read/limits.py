@@ -7,7 +7,7 @@ from typing import Final
 from meshc import ir
 from meshc_envoy.read.messages import Message
 
-Marks = Callable[[Message, str], ir.Condition | None]
+Marks = Callable[[str], ir.Condition | None]
 """A key of RBAC's metadata -> the condition under which it is there; None where no filter leaves it."""
 
 RBAC_METADATA: Final = "envoy.filters.http.rbac"
@@ -100,7 +100,7 @@ def _mark(action: Message, key: str, value: str, marks: Marks) -> ir.Condition:
     where.finish()
     found.finish()
     action.finish()
-    condition = marks(found, keys[0])
+    condition = marks(keys[0])
     if condition is None or keys[0].partition(".")[0] != value:
         raise found.error("no filter leaves this metadata with this value")
     return condition

@@ -9,7 +9,7 @@ from meshc.target import PortKey
 from meshc_envoy.read.messages import NotUnderstoodError
 
 BLANKS = "no header value begins or ends with white space"
-JOINED = "no request repeats a header whose lines Envoy joins"
+ONE_LINE = "no request repeats a header whose lines Envoy joins"
 HOST_CASE = "hosts are sent in lower case"
 HOST_PORT = "callers name a service's host without a port"
 NO_QUERY_TOKEN = "no token travels in a query"  # noqa: S105 -- words

@@ -13,7 +13,7 @@ from meshc_envoy.read.http_chain import http_chain
 from meshc_envoy.read.inbound import IGNORED, MANAGER, NETWORK_RBAC, TCP_PROXY
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
-from meshc_envoy.read.routes import View, route_list, tcp_routes
+from meshc_envoy.read.routes import Listening, View, route_list, tcp_routes
 from meshc_envoy.read.rules import stage
 
 _STREAM_IDLE_MS = 300_000
@@ -153,10 +153,11 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
     table.finish()
     manager.finish()
     where = chain.where or Surroundings(notes=notes, is_http=True, is_outbound=True)
-    where = replace(where, is_outbound=True)
+    idle_ms = _STREAM_IDLE_MS if idle is None else idle
+    at = Listening(clusters=clusters, chain=chain, where=replace(where, is_outbound=True), idle_ms=idle_ms)
     for key, host in _held(hosts, names, notes).items():
         try:
-            routes = route_list(host, view, clusters, chain, where, _STREAM_IDLE_MS if idle is None else idle)
+            routes = route_list(host, view, at)
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, (key[0],))
             continue

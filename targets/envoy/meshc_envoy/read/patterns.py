@@ -252,9 +252,12 @@ def query_test(pattern: str) -> ir.QueryIs | None:
 
 def _named(wanted: str) -> list[tuple[str, ir.TextTest]]:
     found: list[tuple[str, ir.TextTest]] = []
-    for tail in (r"(?:=[^&]*)?", "=?"):
-        if wanted.endswith(tail) and (name := literal(wanted.removesuffix(tail))) is not None:
-            found.append((name, ir.IsPresent() if tail != "=?" else ir.Equals("")))
+    tails: tuple[tuple[str, ir.TextTest], ...] = ((r"(?:=[^&]*)?", ir.IsPresent()), ("=?", ir.Equals("")))
+    found += [
+        (text, test)
+        for tail, test in tails
+        if wanted.endswith(tail) and (text := literal(wanted.removesuffix(tail))) is not None
+    ]
     stem, equals, value = wanted.partition("=")
     name = literal(stem)
     if equals and name is not None:

@@ -33,6 +33,15 @@ class _Found:
     seen: set[tuple[str, str]] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Around:
+    """What every sidecar is read with."""
+
+    addressed: Addressed
+    names: Names
+    workloads: Mapping[tuple[str, str], ir.Workload]
+
+
 def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions) -> Reading:
     """The mesh that these sidecars make; `Reader` says what of it can be relied on."""
     del options
@@ -45,21 +54,26 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
             notes.unknown(error, Aspect, None)
     mesh = discovered(known, sidecars, notes)
     addressed = _addressed(mesh)
-    names = Names(addressed)
+    around = _Around(
+        addressed=addressed,
+        names=Names(addressed),
+        workloads={(one.namespace, one.name): one for one in mesh.workloads},
+    )
     found = _Found()
     for car in sidecars:
         try:
-            _sidecar(car, mesh, addressed, names, found, notes)
+            _sidecar(car, around, found, notes)
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, None)
-    result = _mesh(mesh, addressed, found, notes)
+    result = _mesh(mesh, found, notes)
     return Reading(mesh=result, unknown=notes.unknowns, assumptions=notes.assumptions)
 
 
 def _addressed(mesh: ir.Mesh) -> Addressed:
     owners: dict[PortKey, tuple[ir.Workload | ir.External, ir.PortPolicy, int]] = {}
     by_address: dict[tuple[str, int], PortKey] = {}
-    for owner in (*mesh.workloads, *mesh.externals):
+    everybody: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
+    for owner in everybody:
         for place, port in enumerate(ordered_ports(owner.ports)):
             key = (owner.namespace, owner.name, port.number)
             owners[key] = (owner, port, place)
@@ -71,13 +85,13 @@ def _addressed(mesh: ir.Mesh) -> Addressed:
     return Addressed(mesh=mesh, owners=owners, by_address=by_address)
 
 
-def _sidecar(car: Sidecar, mesh: ir.Mesh, addressed: Addressed, names: Names, found: _Found, notes: Notes) -> None:
+def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None:
     namespace, _, name = car.node.partition("/")
-    workload = next((one for one in mesh.workloads if (one.namespace, one.name) == (namespace, name)), None)
+    workload = around.workloads.get((namespace, name))
     if workload is None:
         raise car.message.error(f"whose sidecar `{car.node}` is, is not known", "node")
     found.seen.add((namespace, name))
-    clusters = Clusters.of(car.clusters, addressed, car.endpoints)
+    clusters = Clusters.of(car.clusters, around.addressed, car.endpoints)
     numbers = {number: port for port in workload.ports for number in inbound_ports(workload, port)}
     outbound: list[Message] = []
     logs: list[tuple[ir.AccessLog, ...]] = []
@@ -101,7 +115,7 @@ def _sidecar(car: Sidecar, mesh: ir.Mesh, addressed: Addressed, names: Names, fo
     view = found.views.setdefault(workload.identity, View(identity=workload.identity))
     before = dict(view.routes)
     own = View(identity=workload.identity)
-    said = read_outbound(outbound, own, clusters, names, notes)
+    said = read_outbound(outbound, own, clusters, around.names, notes)
     _merge(view, own, before, car, notes)
     if said is not None and any(one != said for one in logs):
         keys = tuple((namespace, name, port.number) for port in workload.ports)
@@ -146,7 +160,7 @@ def _merge(view: View, own: View, before: Mapping[PortKey, object], car: Sidecar
 # ---- the mesh -------------------------------------------------------------------------------------------------------
 
 
-def _mesh(mesh: ir.Mesh, addressed: Addressed, found: _Found, notes: Notes) -> ir.Mesh:
+def _mesh(mesh: ir.Mesh, found: _Found, notes: Notes) -> ir.Mesh:
     lists: dict[PortKey, dict[str, tuple[ir.Route, ...]]] = {}
     holders: dict[PortKey, dict[str, dict[str, ir.Stage]]] = {}
     upstreams: dict[PortKey, list[Upstream]] = {}

@@ -19,6 +19,16 @@ from meshc_envoy.read.rules import stage
 _PER_ROUTE: Final = "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """The connection manager that routes stand in. `idle_ms` is its stream idle timeout."""
+
+    clusters: Clusters
+    chain: HttpChain
+    where: Surroundings
+    idle_ms: int
+
+
 @dataclass(slots=True)
 class View:
     """What one caller's sidecar says: routes by port, stages by external's port, and what clusters are used, with hashes."""
@@ -34,9 +44,7 @@ class View:
         self.hashes.setdefault(upstream.key, set()).add(hashes)
 
 
-def route_list(
-    host: Message, view: View, clusters: Clusters, chain: HttpChain, where: Surroundings, idle_ms: int
-) -> tuple[ir.Route, ...]:
+def route_list(host: Message, view: View, at: Listening) -> tuple[ir.Route, ...]:
     """The routes of a virtual host, in order; those that no request takes are left out."""
     host.ignore("name", "domains", "metadata")
     entries = host.messages("routes")
@@ -46,19 +54,17 @@ def route_list(
     for one in entries:
         if one.has("typed_per_filter_config") or "weighted_clusters" in (one.message("route") or one).data:
             marks = marks or RouteMarks(entries)
-        own = where if marks is None else replace(where, metadata=marks.condition)
-        route = _route(one, view, clusters, chain, own, idle_ms)
+        own = at if marks is None else replace(at, where=replace(at.where, metadata=marks.condition))
+        route = _route(one, view, own)
         if route is not None and (not found or found[-1] != route):
             found.append(route)
     return tuple(found)
 
 
-def _route(
-    entry: Message, view: View, clusters: Clusters, chain: HttpChain, where: Surroundings, idle_ms: int
-) -> ir.Route | None:
+def _route(entry: Message, view: View, at: Listening) -> ir.Route | None:
     entry.ignore("name", "metadata")
-    methods, path, condition = _match(entry.need("match"), where)
-    delays, aborts, stages = _overrides(entry.message("typed_per_filter_config"), chain, where)
+    methods, path, condition = _match(entry.need("match"), at.where)
+    delays, aborts, stages = _overrides(entry.message("typed_per_filter_config"), at.chain, at.where)
     changes = header_changes(entry)
     settings = ir.Settings()
     action: ir.Forward | ir.Redirect | ir.Respond
@@ -67,13 +73,13 @@ def _route(
     elif entry.has("direct_response"):
         action = answered(entry.need("direct_response"))
     else:
-        sent = forwarded(entry.need("route"), path, clusters, idle_ms)
+        sent = forwarded(entry.need("route"), path, at.clusters, at.idle_ms)
         action, settings = sent.action, sent.settings
         for upstream, own in sent.upstreams:
             view.use(upstream, sent.hashes)
-            more = _overrides(own, chain, where)[2] if own is not None else {}
-            if isinstance(clusters.addressed.owners[upstream.key][0], ir.External):
-                _bind(view, upstream, {**_standing(chain), **stages, **more}, entry)
+            more = _overrides(own, at.chain, at.where)[2] if own is not None else {}
+            if isinstance(at.clusters.addressed.owners[upstream.key][0], ir.External):
+                _bind(view, upstream, {**_standing(at.chain), **stages, **more}, entry)
             elif stages or more:
                 raise entry.error("rules of a caller for a service of the mesh are not understood")
     entry.finish()

@@ -26,7 +26,7 @@ def settings_of(
     for one in upstreams:
         same = replace(one.settings, circuit_breaker=_less(one, bounds), tls_sni=first.settings.tls_sni)
         wanted = replace(first.settings, circuit_breaker=_less(one, bounds))
-        if (same, one.balance) != (wanted, first.balance) or one.settings.circuit_breaker not in {_less(one, bounds)}:
+        if (same, one.balance) != (wanted, first.balance) or one.settings.circuit_breaker != _less(one, bounds):
             error = NotUnderstoodError("clusters of one port have different settings", one.span)
             notes.unknown(error, (Aspect.SETTINGS,), (key,))
         if one.groups:

@@ -22,7 +22,7 @@ class Tokens:
 
 def tokens(filter_: Message, notes: Notes) -> Tokens:
     """Raises NotUnderstoodError for requirements that the language does not have."""
-    providers = {name: one for name, one in filter_.entries("providers")}
+    providers = dict(filter_.entries("providers"))
     required = _required(filter_, frozenset(providers))
     filter_.ignore("stat_prefix")
     filter_.finish()
