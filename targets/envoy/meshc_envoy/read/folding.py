@@ -1,7 +1,7 @@
 """Views of single callers put together: what a port's callers are told, as one list of routes or of access stages.
 
 A sidecar holds only what its identity may reach. What is said of a port therefore speaks of the callers that hold it; callers
-that agree share one list, and the largest group's stands last, for everybody. A caller that may reach nothing behind the port
+that agree share one list, and that of the first identity stands last, for everybody. A caller that may reach nothing behind the port
 is refused there whatever its routes are, so nothing is lost by leaving it among the rest.
 """
 
@@ -21,7 +21,7 @@ def fold_routes(lists: Mapping[str, Routes]) -> Routes:
         groups.setdefault(lists[identity], []).append(identity)
     if not groups:
         return ()
-    rest = max(groups, key=lambda one: len(groups[one]))
+    rest = next(iter(groups))
     found: list[ir.Route] = []
     for routes, identities in groups.items():
         if routes is not rest:
