@@ -1,7 +1,7 @@
 """Permissions and matchers of headers as conditions of the language."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from meshc import ir
@@ -9,8 +9,9 @@ from meshc.semantics.texts import text_check
 from meshc_envoy.joined_headers import JOINED
 from meshc_envoy.read import patterns
 from meshc_envoy.read.algebra import NEVER, every, list_holds, negated, some
+from meshc_envoy.read.hygiene import BAD_HOST, CONNECT, ODD_PATH
 from meshc_envoy.read.messages import Message
-from meshc_envoy.read.notes import BLANKS, HOST_CASE, HOST_PORT, ODD_PATHS, ONE_LINE, Notes
+from meshc_envoy.read.notes import BLANKS, HOST_CASE, HOST_PORT, ONE_LINE, Notes
 
 JWT: Final = "envoy.filters.http.jwt_authn"
 
@@ -34,6 +35,8 @@ class Surroundings:
     is_outbound: bool = False
     claims: str | None = None
     metadata: RouteMetadata = _no_metadata
+    guards: set[str] = field(default_factory=set)
+    """What was recognized as a refusal of what the language refuses anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,8 @@ def folded(text: Text, at: Message) -> ir.TextTest:
 def header(matcher: Message, where: Surroundings) -> ir.Condition:
     """A `HeaderMatcher`, the old spellings included."""
     name = matcher.text("name").lower()
+    if not name:
+        raise matcher.error("a matcher of a header without a name")
     inverted = matcher.flag("invert_match")
     missing_is_empty = matcher.flag("treat_missing_header_as_empty")
     if matcher.has("present_match"):
@@ -154,7 +159,7 @@ def _pseudo(name: str, text: Text, at: Message, where: Surroundings) -> ir.Condi
         raise at.error("a header is tested on a connection")
     match name:
         case ":method":
-            return _method(text, at)
+            return _method(text, at, where)
         case ":path":
             return _target(text, at)
         case ":authority" | "host":
@@ -163,9 +168,10 @@ def _pseudo(name: str, text: Text, at: Message, where: Surroundings) -> ir.Condi
             raise at.error(f"the pseudo header `{name}` is not understood")
 
 
-def _method(text: Text, at: Message) -> ir.Condition:
+def _method(text: Text, at: Message, where: Surroundings) -> ir.Condition:
     match text.test:
         case ir.Equals("CONNECT") if not text.ignores_case:
+            where.guards.add(CONNECT)
             return NEVER  # the language refuses it anyway
         case ir.Equals(method) if not text.ignores_case:
             return ir.MethodIs((method,))
@@ -197,6 +203,7 @@ def _authority(text: Text, at: Message, where: Surroundings) -> ir.Condition:
         where.notes.assume(HOST_PORT, at.span)
     test = patterns.host_test(text.test, ignores_case=text.ignores_case, is_outbound=where.is_outbound)
     if test is None:
+        where.guards.add(BAD_HOST)
         return NEVER
     return ir.ALWAYS if isinstance(test, ir.IsPresent) else ir.HostIs(test)
 
@@ -245,7 +252,7 @@ def path(matcher: Message, where: Surroundings) -> ir.Condition:
     text = string_matcher(matcher.need("path"))
     matcher.finish()
     if patterns.is_odd_path(text.test):
-        where.notes.assume(ODD_PATHS, matcher.span)
+        where.guards.add(ODD_PATH)
         return NEVER
     pattern = patterns.path_pattern(folded(text, matcher))
     return ir.ALWAYS if pattern == ir.ANY_PATH else ir.PathIs(pattern)

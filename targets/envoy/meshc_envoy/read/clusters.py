@@ -83,6 +83,8 @@ class Clusters:
         addresses = _addresses(cluster, self.endpoints)
         if len(addresses) != 1:
             raise cluster.error("an application at several addresses is not understood")
+        if breaker(cluster) != (None, None):
+            raise cluster.error("bounds of the application's own connections are not understood")
         return addresses[0].port, _is_http2(cluster)
 
     def upstream(self, name: str, at: Message) -> Upstream:
@@ -250,10 +252,23 @@ def _transport(cluster: Message, owner: ir.Workload | ir.External) -> tuple[str 
     if isinstance(owner, ir.Workload):
         if len(names) != 1 or names[0][0] != "URI":
             raise validation.error("which server is believed to be the right one is not understood")
+        _check_authority(validation, common, owner.identity)
         return names[0][1], sni, None
     if names != ([] if sni is None else [("DNS", sni)]):
         raise validation.error("the server's certificate is not verified for the name that is asked for")
     return None, sni, validation.need("trusted_ca").text("filename")
+
+
+def _check_authority(validation: Message, common: Message, identity: str) -> None:
+    """The server's certificate must be verified by an authority for its trust domain."""
+    if common.has("combined_validation_context") or validation.has("trusted_ca"):
+        return
+    kind, config = validation.need("custom_validator_config").config()
+    domains = {one.text("name") for one in config.messages("trust_domains")}
+    if not kind.endswith("SPIFFECertValidatorConfig") or not any(
+        identity.startswith(f"spiffe://{one}/") for one in domains
+    ):
+        raise config.error("the server's certificate is not verified for its trust domain")
 
 
 __all__ = ["Addressed", "Clusters", "Upstream"]

@@ -1,12 +1,14 @@
 """The mesh as Envoy is to run it: the program without what sidecars cannot tell apart or do not hold.
 
 - Headers whose lines Envoy joins are tested as one text wherever a match refuses (`meshc_envoy.joined_headers`).
-- Routes and settings of a port are those of the callers that hold it; a port that nobody may reach has none.
+- Routes and settings of a port are those of the callers that hold it; a port that nobody may reach has none. Who may
+  enter a port and whose routes lead nowhere that it may reach is answered 404 by its own sidecar, as the table says.
 - Rules of externals concern callers with a sidecar, each by its identity.
 - What two spellings of the language share is spelled in one way: defaults, header changes, URLs of redirects.
 """
 
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ from meshc.target import PortKey, TargetOptions
 from meshc_envoy.directory import Directory
 from meshc_envoy.joined_headers import close_joined
 from meshc_envoy.reach import is_meant, route_destinations, visible_routes
+from meshc_envoy.read.entering import with_absent
 from meshc_envoy.read.folding import fold_access, fold_routes
 
 _CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
@@ -41,9 +44,12 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
                     key = (one.namespace, one.service, one.port)
                     used.add(key)
                     asked.setdefault(key, set()).add(identity)
+    identities = dict.fromkeys(one.identity for one in mesh.workloads)
     return replace(
         mesh,
-        workloads=tuple(_workload(one, lists, used) for one in mesh.workloads),
+        workloads=tuple(
+            _workload(one, _Held(lists=lists, used=used, identities=identities.keys())) for one in mesh.workloads
+        ),
         externals=tuple(_external(one, lists, asked) for one in mesh.externals),
     )
 
@@ -51,15 +57,24 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
 Lists = dict[PortKey, dict[str, tuple[ir.Route, ...]]]
 
 
-def _workload(workload: ir.Workload, lists: Lists, used: set[PortKey]) -> ir.Workload:
-    ports = tuple(_port(workload, one, lists, used) for one in workload.ports)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """What callers hold of ports: their routes by identity, the ports that some route leads to, and all callers."""
+
+    lists: Lists
+    used: set[PortKey]
+    identities: Collection[str]
+
+
+def _workload(workload: ir.Workload, held: _Held) -> ir.Workload:
+    ports = tuple(_port(workload, one, held) for one in workload.ports)
     logs = tuple(
         replace(one, condition=close_joined(one.condition, refuses=True)) for one in workload.telemetry.access_logs
     )
     return replace(workload, ports=ports, telemetry=replace(workload.telemetry, access_logs=logs))
 
 
-def _port(workload: ir.Workload, port: ir.PortPolicy, lists: Lists, used: set[PortKey]) -> ir.PortPolicy:
+def _port(workload: ir.Workload, port: ir.PortPolicy, held: _Held) -> ir.PortPolicy:
     key = (workload.namespace, workload.name, port.number)
     required = any(one.required for one in port.jwts)
     return replace(
@@ -68,8 +83,8 @@ def _port(workload: ir.Workload, port: ir.PortPolicy, lists: Lists, used: set[Po
         access=tuple(map(_stage, port.access)),
         jwts=tuple(_jwt(one, required=required) for one in port.jwts),
         limits=tuple(replace(one, condition=close_joined(one.condition, refuses=True)) for one in port.limits),
-        routes=fold_routes(lists.get(key, {})),
-        settings=_connection(port.settings) if key in used else ir.Settings(),
+        routes=fold_routes(with_absent(port, held.lists.get(key, {}), held.identities)),
+        settings=_connection(port.settings) if key in held.used else ir.Settings(),
     )
 
 

@@ -9,6 +9,7 @@ from meshc.reading import Aspect
 from meshc.target import PortKey
 from meshc_envoy.read.algebra import NEVER, every, some
 from meshc_envoy.read.atoms import RouteMetadata, Surroundings
+from meshc_envoy.read.hygiene import check_guards
 from meshc_envoy.read.limits import RBAC_METADATA, limit
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
@@ -138,7 +139,10 @@ def http_chain(
     if metadata is not None:
         where = replace(where, metadata=metadata)
     walk = _Walk(notes=notes, ports=ports, where=where)
-    for one in manager.messages("http_filters"):
+    filters = manager.messages("http_filters")
+    if not filters or _kind(filters[-1]) != _ROUTER or any(_kind(one) == _ROUTER for one in filters[:-1]):
+        raise manager.error("the last http filter, and no other, should be the router", "http_filters")
+    for one in filters:
         try:
             walk.take(one)
         except NotUnderstoodError as error:
@@ -151,8 +155,13 @@ def http_chain(
         walk.chain.stages += walk.observing()
     except NotUnderstoodError as error:
         notes.unknown(error, (Aspect.SETTINGS,), ports)
+    check_guards(where.guards, manager, notes)
     walk.chain.where = walk.where
     return walk.chain
+
+
+def _kind(filter_: Message) -> str:
+    return filter_.config()[0]
 
 
 def _touched(filter_: Message) -> Iterable[Aspect]:

@@ -10,8 +10,9 @@ from meshc.target import PortKey
 from meshc_envoy.read.atoms import Surroundings
 from meshc_envoy.read.clusters import Clusters
 from meshc_envoy.read.http_chain import RBAC, HttpChain, http_chain
+from meshc_envoy.read.hygiene import check_manager
 from meshc_envoy.read.messages import Message, NotUnderstoodError
-from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.notes import ONE_IDENTITY, Notes
 from meshc_envoy.read.route_marks import RouteMarks
 from meshc_envoy.read.rules import stage
 from meshc_envoy.read.transport import Mutual, mutual
@@ -114,6 +115,11 @@ def _chain(chain: Message, key: PortKey, clusters: Clusters, notes: Notes) -> Ch
             identifier="handshake", principals=ir.Principals(encrypted.admitted), condition=ir.ALWAYS, span=chain.span
         )
         stages.append(ir.Stage(effect=ir.Effect.ALLOW, rules=(rule,), span=chain.span))
+    kinds = [one.config()[0] for one in filters]
+    if not kinds or kinds[-1] not in {MANAGER, TCP_PROXY} or any(one in {MANAGER, TCP_PROXY} for one in kinds[:-1]):
+        raise chain.error("the last filter of a chain, and no other, should pass on what arrives", "filters")
+    if has_identities and not any(one.config()[1].has("matcher") for one in filters):
+        notes.assume(ONE_IDENTITY, chain.span)
     for one in filters:
         kind, config = one.config()
         match kind:
@@ -202,6 +208,7 @@ def _manager(manager: Message, found: Chain, key: PortKey, clusters: Clusters, n
     manager.ignore("tracing")
     hops = manager.whole("xff_num_trusted_hops") or 0
     is_edge = manager.flag("use_remote_address")
+    check_manager(manager, notes, is_inbound=True)
     hosts = manager.flag("strip_any_host_port"), manager.flag("strip_trailing_host_dot")
     paths = {name: manager.data.get(name) for name in _PATHS}
     manager.ignore(*_PATHS)

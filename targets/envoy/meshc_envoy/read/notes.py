@@ -13,7 +13,8 @@ ONE_LINE = "no request repeats a header whose lines Envoy joins"
 HOST_CASE = "hosts are sent in lower case"
 HOST_PORT = "callers name a service's host without a port"
 NO_QUERY_TOKEN = "no token travels in a query"  # noqa: S105 -- words
-ODD_PATHS = "no path has a dot segment with parameters"
+ONE_IDENTITY = "a certificate has one identity, and no other name that reads like one"
+HOST_FORMS = "callers write a host with its namespace and port"
 BUNDLES = "the authorities of a trust domain sign its own identities alone"
 
 

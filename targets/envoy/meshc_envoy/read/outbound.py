@@ -10,9 +10,10 @@ from meshc_envoy.addresses import cluster_name, external_cluster, service_host, 
 from meshc_envoy.read.atoms import Surroundings
 from meshc_envoy.read.clusters import Addressed, Clusters
 from meshc_envoy.read.http_chain import http_chain
+from meshc_envoy.read.hygiene import check_manager
 from meshc_envoy.read.inbound import IGNORED, MANAGER, NETWORK_RBAC, TCP_PROXY
 from meshc_envoy.read.messages import Message, NotUnderstoodError
-from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.notes import HOST_FORMS, Notes
 from meshc_envoy.read.routes import Listening, View, route_list, tcp_routes
 from meshc_envoy.read.rules import stage
 
@@ -146,7 +147,10 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
     if paths != (True, True, "REJECT_REQUEST"):
         raise manager.error("paths are not normalized as the language says")
     idle = manager.milliseconds("stream_idle_timeout")
+    check_manager(manager, notes, is_inbound=False)
     chain = http_chain(manager, notes, None, is_outbound=True)
+    if any(not one.shadow for one in chain.stages):
+        notes.unknown(manager.error("rules for all that an application sends are not understood"), Aspect, None)
     table = manager.need("route_config")
     table.ignore("name", "validate_clusters", "max_direct_response_body_size_bytes")
     hosts = table.messages("virtual_hosts")
@@ -171,6 +175,7 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
 def _held(hosts: Sequence[Message], names: Names, notes: Notes) -> Mapping[tuple[PortKey, str], Message]:
     """The virtual hosts of ports, by port and name of the virtual host. All names of one port must lead to one."""
     found: dict[tuple[PortKey, str], Message] = {}
+    everything = {domain.lower() for host in hosts for domain in host.texts("domains")}
     for host in hosts:
         domains = {domain.lower() for domain in host.texts("domains")}
         keys = {key for domain in domains for key in names.hosts.get(domain, ())}
@@ -179,4 +184,6 @@ def _held(hosts: Sequence[Message], names: Names, notes: Notes) -> Mapping[tuple
             if not names.forms[key] <= domains and key in names.services:
                 error = host.error("some names of the service lead elsewhere")
                 notes.unknown(error, (Aspect.ROUTING,), (key,))
+            if not {form.rpartition(":")[0] for form in names.forms[key]} <= everything:
+                notes.assume(HOST_FORMS, host.span)
     return found

@@ -11,6 +11,7 @@ from meshc_envoy.addresses import inbound_ports, ordered_ports, peer_addresses, 
 from meshc_envoy.read.bootstraps import Sidecar, sidecar
 from meshc_envoy.read.clusters import Addressed, Clusters, Upstream
 from meshc_envoy.read.discovered import discovered
+from meshc_envoy.read.entering import with_absent
 from meshc_envoy.read.folding import fold_access, fold_routes
 from meshc_envoy.read.inbound import Inbound, inbound_port
 from meshc_envoy.read.messages import Message, NotUnderstoodError
@@ -98,13 +99,10 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
     metrics: Span | None = None
     for listener in car.listeners:
         port = _bound(listener, numbers)
-        if listener.data.get("traffic_direction") == "OUTBOUND":
-            outbound.append(listener)
-        elif shows_metrics(listener):
+        if shows_metrics(listener):
             metrics = listener.span
         elif port is None:
-            key = (namespace, name, 0)
-            notes.unknown(listener.error("which port this listener serves is not known"), Aspect, (key,))
+            outbound.append(listener)
         else:
             key = (namespace, name, port.number)
             one = inbound_port(listener, port, key, clusters, notes)
@@ -183,7 +181,8 @@ def _mesh(mesh: ir.Mesh, found: _Found, notes: Notes) -> ir.Mesh:
             key = (workload.namespace, workload.name, port.number)
             served = _served(port, key, found, workload, notes)
             _check_servers(served, workload, upstreams.get(key, ()), key, notes)
-            ports.append(replace(served, routes=fold_routes(lists.get(key, {})), settings=settings.get(key, plain)))
+            routes = fold_routes(with_absent(served, lists.get(key, {}), found.views.keys()))
+            ports.append(replace(served, routes=routes, settings=settings.get(key, plain)))
         telemetry = found.telemetry.get((workload.namespace, workload.name), ir.Telemetry())
         workloads.append(replace(workload, ports=tuple(ports), telemetry=telemetry))
     externals: list[ir.External] = []

@@ -83,6 +83,8 @@ def _domains(validation: Message, names: tuple[ir.Principal, ...] | None, notes:
             raise config.error(f"the validator `{kind}` is not understood")
         found = tuple(one.text("name") for one in config.messages("trust_domains"))
         config.finish()
+        if not found or not all(found):
+            raise config.error("a validator without trust domains is not understood")
         return found
     if not validation.has("trusted_ca"):
         raise validation.error("without `trusted_ca` no certificate is asked for")
