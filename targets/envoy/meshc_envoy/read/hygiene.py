@@ -19,6 +19,7 @@ _GUARDS: Final[Mapping[str, str]] = {
 _UNDERSCORES: Final = "no header's name has an underscore"
 _CONTROL: Final = "no request carries headers that tell Envoy what to do"
 _PEER: Final = "nobody believes the `x-forwarded-client-cert` of a caller"
+_UPGRADES: Final = "nobody opens a web socket"
 _ANSWERS: Final = "what is malformed, and what is refused for its token, is answered with Envoy's own status"
 _REPLIES: Final[Mapping[str, int]] = {
     'response.code_details == "rbac_access_denied_matched_policy[malformed-request]"': 400,
@@ -37,7 +38,7 @@ def check_guards(found: set[str], at: Message, notes: Notes) -> None:
             notes.assume(text, at.span)
 
 
-def check_manager(manager: Message, notes: Notes, *, is_inbound: bool) -> None:
+def check_manager(manager: Message, notes: Notes, *, is_inbound: bool, takes_upgrades: bool) -> None:
     """Say what a connection manager lets through that the language does not know."""
     common = manager.message("common_http_protocol_options")
     if common is None or common.data.get("headers_with_underscores_action") != "REJECT_REQUEST":
@@ -49,6 +50,9 @@ def check_manager(manager: Message, notes: Notes, *, is_inbound: bool) -> None:
         notes.assume(_PEER, manager.span)
     if is_inbound and not manager.flag("use_remote_address"):
         notes.assume("addresses of clients are those of their connections", manager.span)
+    upgrades = [one.data for one in manager.messages("upgrade_configs")]
+    if takes_upgrades and {"upgrade_type": "websocket"} not in upgrades:
+        notes.assume(_UPGRADES, manager.span)
     _check_replies(manager, notes)
 
 

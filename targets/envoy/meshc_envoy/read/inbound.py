@@ -208,12 +208,12 @@ def _manager(manager: Message, found: Chain, key: PortKey, clusters: Clusters, n
     manager.ignore("tracing")
     hops = manager.whole("xff_num_trusted_hops") or 0
     is_edge = manager.flag("use_remote_address")
-    check_manager(manager, notes, is_inbound=True)
     hosts = manager.flag("strip_any_host_port"), manager.flag("strip_trailing_host_dot")
     paths = {name: manager.data.get(name) for name in _PATHS}
     manager.ignore(*_PATHS)
     idle = manager.milliseconds("stream_idle_timeout")
     routes = _application_routes(manager, found, clusters)
+    check_manager(manager, notes, is_inbound=True, takes_upgrades=not found.is_http2)
     marks = RouteMarks(routes)
     found.http = http_chain(manager, notes, (key,), is_outbound=False, metadata=marks.condition)
     found.hops = hops

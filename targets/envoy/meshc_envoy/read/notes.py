@@ -14,6 +14,7 @@ HOST_CASE = "hosts are sent in lower case"
 HOST_PORT = "callers name a service's host without a port"
 NO_QUERY_TOKEN = "no token travels in a query"  # noqa: S105 -- words
 ONE_IDENTITY = "a certificate has one identity, and no other name that reads like one"
+LED_THERE = "the calls of applications are led to the outbound listeners"
 HOST_FORMS = "callers write a host with its namespace and port"
 BUNDLES = "the authorities of a trust domain sign its own identities alone"
 

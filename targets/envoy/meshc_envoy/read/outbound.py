@@ -6,14 +6,14 @@ from dataclasses import replace
 from meshc import ir
 from meshc.reading import Aspect
 from meshc.target import PortKey
-from meshc_envoy.addresses import cluster_name, external_cluster, service_host, tcp_listener_ports
+from meshc_envoy.addresses import OUTBOUND_PORT, cluster_name, external_cluster, service_host, tcp_listener_ports
 from meshc_envoy.read.atoms import Surroundings
 from meshc_envoy.read.clusters import Addressed, Clusters
 from meshc_envoy.read.http_chain import http_chain
 from meshc_envoy.read.hygiene import check_manager
 from meshc_envoy.read.inbound import IGNORED, MANAGER, NETWORK_RBAC, TCP_PROXY
 from meshc_envoy.read.messages import Message, NotUnderstoodError
-from meshc_envoy.read.notes import HOST_FORMS, Notes
+from meshc_envoy.read.notes import HOST_FORMS, LED_THERE, Notes
 from meshc_envoy.read.routes import Listening, View, route_list, tcp_routes
 from meshc_envoy.read.rules import stage
 
@@ -79,6 +79,8 @@ def _listener(
         name = one.text("name")
         kind, config = one.config()
         if kind == MANAGER:
+            if listener.need("address").need("socket_address").whole("port_value") != OUTBOUND_PORT:
+                notes.assume(LED_THERE, listener.span)
             return _manager(config, view, clusters, names, notes)
         if kind == NETWORK_RBAC:
             _network_stage(name, config, stages, notes)
@@ -147,7 +149,7 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
     if paths != (True, True, "REJECT_REQUEST"):
         raise manager.error("paths are not normalized as the language says")
     idle = manager.milliseconds("stream_idle_timeout")
-    check_manager(manager, notes, is_inbound=False)
+    check_manager(manager, notes, is_inbound=False, takes_upgrades=True)
     chain = http_chain(manager, notes, None, is_outbound=True)
     if any(not one.shadow for one in chain.stages):
         notes.unknown(manager.error("rules for all that an application sends are not understood"), Aspect, None)

@@ -41,6 +41,9 @@ def stage(rules: Message, where: Surroundings, *, shadow: bool) -> ir.Stage:
 
 def policy_rules(name: str, policy: Message, where: Surroundings) -> list[ir.Rule]:
     """A `Policy`: any permission and any principal. None if no request of the language can match."""
+    for field in ("permissions", "principals"):
+        if not policy.data.get(field):
+            raise policy.error(f"a policy without {field}")
     condition = some(permission(one, where) for one in policy.messages("permissions"))
     cases = [case for one in policy.messages("principals") for case in principal(one, where)]
     policy.finish()
@@ -89,9 +92,10 @@ def principal(message: Message, where: Surroundings) -> Cases:
     kind = kinds[0] if len(kinds) == 1 else ""
     match kind:
         case "any":
-            holds = message.flag("any")
+            if not message.flag("any"):
+                raise message.error("`any` should be true", "any")
             message.finish()
-            return (Case(ANYONE),) if holds else ()
+            return (Case(ANYONE),)
         case "and_ids" | "or_ids":
             inner = message.need(kind)
             parts = [principal(one, where) for one in inner.messages("ids")]
