@@ -19,6 +19,7 @@ from meshc_envoy.addresses import (
 from meshc_envoy.emit import emit
 from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
 from meshc_envoy.place import place
+from meshc_envoy.read import expressed, read
 from meshc_envoy.support import SUPPORT
 
 
@@ -35,7 +36,15 @@ def _emit(mesh: Mesh, options: TargetOptions) -> Emission:
     )
 
 
-TARGET: Final = Target(name="envoy", oldest_version="1.40", support=SUPPORT, emit=_emit, place=place)
+TARGET: Final = Target(
+    name="envoy",
+    oldest_version="1.40",
+    support=SUPPORT,
+    emit=_emit,
+    place=place,
+    read=read,
+    expressed=expressed,
+)
 """The target, found through the entry-point group `meshc.targets`."""
 
 __all__ = [

@@ -1,0 +1,274 @@
+"""Clusters of a sidecar: which port each leads to, and the settings of connections that it has.
+
+A cluster called `<namespace>/<service>:<port>` claims to lead there; its addresses must agree, else it is not understood. Any
+other leads where its addresses do.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from meshc import ir
+from meshc.source import Span
+from meshc.target import PortKey
+from meshc_envoy.addresses import peer_addresses, service_host
+from meshc_envoy.balancing import Address
+from meshc_envoy.read.messages import Message
+from meshc_envoy.read.resilience import breaker, ejection, health_check
+
+_NAME: Final = re.compile(r"([^/]+)/([^/:]+):([0-9]+)(?:/([^@#]+))?(?:@([^#]+))?(?:#.*)?")
+_HTTP: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_UPSTREAM: Final = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+_DNS: Final = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
+_CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
+_CONNECT_MS: Final = 5000
+_POLICIES: Final = {
+    "": ir.BalancePolicy.ROUND_ROBIN,
+    "ROUND_ROBIN": ir.BalancePolicy.ROUND_ROBIN,
+    "LEAST_REQUEST": ir.BalancePolicy.LEAST_REQUEST,
+    "RANDOM": ir.BalancePolicy.RANDOM,
+    "RING_HASH": ir.BalancePolicy.RING_HASH,
+    "MAGLEV": ir.BalancePolicy.MAGLEV,
+    "CLUSTER_PROVIDED": ir.BalancePolicy.ROUND_ROBIN,
+}
+
+Owners = Mapping[PortKey, tuple[ir.Workload | ir.External, ir.PortPolicy, int]]
+"""Every port that is known, with its owner and its place among the owner's ports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressed:
+    """The ports of a mesh by what leads to them: an address is a host and a port number."""
+
+    mesh: ir.Mesh
+    owners: Owners
+    by_address: Mapping[tuple[str, int], PortKey]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """Where a cluster leads, and what it has of the port's settings. `server` is the identity that it demands, None for plaintext.
+
+    `budget` is the share of retries in percent; `groups` are the zones of endpoints by priority, empty where all are alike.
+    """
+
+    key: PortKey
+    version: str | None
+    host: str | None
+    settings: ir.Settings
+    budget: float | None
+    server: str | None
+    balance: ir.BalancePolicy
+    groups: tuple[tuple[str, ...], ...]
+    span: Span
+
+
+@dataclass(slots=True)
+class Clusters:
+    """The clusters of one sidecar, by name; each is read when it is asked for."""
+
+    messages: Mapping[str, Message]
+    addressed: Addressed
+    endpoints: Mapping[str, Message]
+    _read: dict[str, Upstream]
+
+    @classmethod
+    def of(cls, messages: Mapping[str, Message], addressed: Addressed, endpoints: Mapping[str, Message]) -> "Clusters":
+        return cls(messages, addressed, endpoints, {})
+
+    def application(self, name: str, at: Message) -> tuple[int, bool]:
+        """The port of the application behind a listener, and whether it speaks HTTP/2."""
+        cluster = self._named(name, at)
+        addresses = _addresses(cluster, self.endpoints)
+        if len(addresses) != 1:
+            raise cluster.error("an application at several addresses is not understood")
+        if breaker(cluster) != (None, None):
+            raise cluster.error("bounds of the application's own connections are not understood")
+        return addresses[0].port, _is_http2(cluster)
+
+    def upstream(self, name: str, at: Message) -> Upstream:
+        """Where a cluster leads. Raises NotUnderstoodError if that is no port that is known."""
+        if name not in self._read:
+            self._read[name] = self._upstream(self._named(name, at), name)
+        return self._read[name]
+
+    def _named(self, name: str, at: Message) -> Message:
+        found = self.messages.get(name)
+        if found is None:
+            raise at.error(f"there is no cluster `{name}`")
+        return found
+
+    def _upstream(self, cluster: Message, name: str) -> Upstream:
+        key, host, version = self._place(cluster, name)
+        owner, port, _ = self.addressed.owners[key]
+        cluster.ignore(
+            "name", "dns_lookup_family", "alt_stat_name", "common_lb_config", "respect_dns_ttl", "dns_refresh_rate"
+        )
+        kind = cluster.text("type", "STATIC")
+        if not cluster.has("cluster_type") and kind not in {"STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"}:
+            raise cluster.error(f"clusters of type `{kind}` are not understood", "type")
+        cluster.ignore("load_assignment", "eds_cluster_config", "cluster_type", "typed_extension_protocol_options")
+        bounds, budget = breaker(cluster)
+        connect = cluster.milliseconds("connect_timeout")
+        balance = cluster.text("lb_policy")
+        if balance not in _POLICIES:
+            raise cluster.error(f"load balancing by `{balance}` is not understood", "lb_policy")
+        server, sni, ca_file = _transport(cluster, owner)
+        settings = ir.Settings(
+            connect_timeout_ms=None if connect in {None, _CONNECT_MS} else connect,
+            circuit_breaker=bounds,
+            outlier_detection=ejection(cluster),
+            health_check=health_check(cluster),
+            tls_ca_file=None if ca_file == _CA_FILE else ca_file,
+            tls_sni=None if sni == host or isinstance(owner, ir.Workload) else sni,
+        )
+        cluster.finish()
+        if isinstance(owner, ir.External) and (port.protocol is ir.Protocol.HTTPS) is not (ca_file is not None):
+            raise cluster.error("tls towards this external is not as its port says")
+        if port.protocol.is_http and port.protocol is not ir.Protocol.HTTPS:
+            is_http2 = port.protocol in {ir.Protocol.HTTP2, ir.Protocol.GRPC}
+            if _is_http2(cluster) is not is_http2:
+                raise cluster.error("the version of http is not that of the port")
+        return Upstream(
+            key=key,
+            version=version,
+            host=host,
+            settings=settings,
+            budget=budget,
+            server=server,
+            balance=_POLICIES[balance],
+            groups=_groups(cluster),
+            span=cluster.span,
+        )
+
+    def _place(self, cluster: Message, name: str) -> tuple[PortKey, str | None, str | None]:
+        named = _NAME.fullmatch(name)
+        if named is not None:
+            key = (named[1], named[2], int(named[3]))
+            if key in self.addressed.owners:
+                self._check(cluster, key, named[4], named[5])
+                return key, named[4], named[5]
+        keys = {self.addressed.by_address.get((one.host, one.port)) for one in _addresses(cluster, self.endpoints)}
+        found = next(iter(keys)) if len(keys) == 1 else None
+        if found is None:
+            raise cluster.error(f"where the cluster `{name}` leads is not known")
+        owner, _, _ = self.addressed.owners[found]
+        return found, owner.hosts[0] if isinstance(owner, ir.External) else None, None
+
+    def _check(self, cluster: Message, key: PortKey, host: str | None, version: str | None) -> None:
+        """The addresses must be those of the port that the name claims."""
+        owner, port, place = self.addressed.owners[key]
+        if isinstance(owner, ir.External):
+            if host is None or host not in owner.hosts:
+                raise cluster.error(f"the external has no host `{host}`")
+            expected = {(host, port.number, 1)}
+            if cluster.has("cluster_type"):
+                kind, config = cluster.need("cluster_type").config()
+                if kind != _DNS or not host.startswith("*."):
+                    raise config.error(f"the cluster type `{kind}` is not understood")
+                return
+        elif owner.discovery is ir.Discovery.EDS:
+            asked = cluster.message("eds_cluster_config")
+            service = f"{key[0]}/{key[1]}:{key[2]}" + (f"@{version}" if version else "")
+            known = asked is not None and asked.text("service_name").partition("#")[0] == service
+            if cluster.text("type") != "EDS" or not known:
+                raise cluster.error("the service asked for is not that of the cluster's name")
+            return
+        else:
+            expected = self._expected(owner, port, place, version)
+        found = {(one.host, one.port, one.weight) for one in _addresses(cluster, self.endpoints)}
+        if found != expected:
+            raise cluster.error("the addresses are not those of the port that the cluster's name says")
+
+    def _expected(
+        self, owner: ir.Workload, port: ir.PortPolicy, place: int, version: str | None
+    ) -> set[tuple[str, int, int]]:
+        if owner.endpoints or owner.discovery is ir.Discovery.STATIC:
+            return {
+                (endpoint.host, number, endpoint.weight)
+                for endpoint, number in peer_addresses(owner, port)
+                if version in {None, endpoint.version}
+            }
+        host = (
+            owner.dns_name if version is None and owner.dns_name else service_host(self.addressed.mesh, owner, version)
+        )
+        return {(host, 15010 + place, 1)}
+
+
+def _addresses(cluster: Message, endpoints: Mapping[str, Message]) -> list[Address]:
+    assignment = cluster.message("load_assignment") or endpoints.get(cluster.text("name"))
+    found: list[Address] = []
+    for group in assignment.messages("endpoints") if assignment is not None else ():
+        for one in group.messages("lb_endpoints"):
+            address = one.need("endpoint").need("address").need("socket_address")
+            weight = one.whole("load_balancing_weight")
+            number = address.whole("port_value")
+            if number is None:
+                raise address.error("an address without a port")
+            found.append(Address(host=address.text("address"), port=number, weight=1 if weight is None else weight))
+    return found
+
+
+def _groups(cluster: Message) -> tuple[tuple[str, ...], ...]:
+    assignment = cluster.message("load_assignment")
+    groups: dict[int, list[str]] = {}
+    for group in assignment.messages("endpoints") if assignment is not None else ():
+        if group.has("priority") or group.has("locality"):
+            place = group.message("locality")
+            zone = (
+                "" if place is None else place.text("region") + (f"/{place.text('zone')}" if place.has("zone") else "")
+            )
+            groups.setdefault(group.whole("priority") or 0, []).append(zone)
+    return tuple(tuple(sorted(groups[one])) for one in sorted(groups))
+
+
+def _is_http2(cluster: Message) -> bool:
+    for name, options in cluster.entries("typed_extension_protocol_options"):
+        if name == _HTTP and options.has("explicit_http_config"):
+            return options.need("explicit_http_config").has("http2_protocol_options")
+    return cluster.has("http2_protocol_options")
+
+
+def _transport(cluster: Message, owner: ir.Workload | ir.External) -> tuple[str | None, str | None, str | None]:
+    """The server's identity, the server name, and the file of authorities."""
+    socket = cluster.message("transport_socket")
+    if socket is None:
+        return None, None, None
+    kind, context = socket.config()
+    if kind != _UPSTREAM:
+        raise socket.error(f"the transport socket `{kind}` is not understood")
+    common = context.need("common_tls_context")
+    validation = (
+        common.need("combined_validation_context").need("default_validation_context")
+        if common.has("combined_validation_context")
+        else common.need("validation_context")
+    )
+    names = [
+        (one.text("san_type"), one.need("matcher").text("exact"))
+        for one in validation.messages("match_typed_subject_alt_names")
+    ]
+    sni = context.text("sni") or None
+    if isinstance(owner, ir.Workload):
+        if len(names) != 1 or names[0][0] != "URI":
+            raise validation.error("which server is believed to be the right one is not understood")
+        _check_authority(validation, common, owner.identity)
+        return names[0][1], sni, None
+    if names != ([] if sni is None else [("DNS", sni)]):
+        raise validation.error("the server's certificate is not verified for the name that is asked for")
+    return None, sni, validation.need("trusted_ca").text("filename")
+
+
+def _check_authority(validation: Message, common: Message, identity: str) -> None:
+    """The server's certificate must be verified by an authority for its trust domain."""
+    if common.has("combined_validation_context") or validation.has("trusted_ca"):
+        return
+    kind, config = validation.need("custom_validator_config").config()
+    domains = {one.text("name") for one in config.messages("trust_domains")}
+    if not kind.endswith("SPIFFECertValidatorConfig") or not any(
+        identity.startswith(f"spiffe://{one}/") for one in domains
+    ):
+        raise config.error("the server's certificate is not verified for its trust domain")
+
+
+__all__ = ["Addressed", "Clusters", "Upstream"]

@@ -1,0 +1,73 @@
+"""What keeps requests within the language's model: without it, a reading holds for requests that are within it by themselves."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from meshc.target import Json
+from meshc_envoy.read.messages import Message
+from meshc_envoy.read.notes import Notes
+
+CONNECT: Final = "connect"
+ODD_PATH: Final = "odd path"
+BAD_HOST: Final = "bad host"
+
+_GUARDS: Final[Mapping[str, str]] = {
+    CONNECT: "nobody sends `CONNECT`",
+    ODD_PATH: "no path has a dot segment with parameters",
+    BAD_HOST: "a request names one host, without user information",
+}
+_UNDERSCORES: Final = "no header's name has an underscore"
+_CONTROL: Final = "no request carries headers that tell Envoy what to do"
+_PEER: Final = "nobody believes the `x-forwarded-client-cert` of a caller"
+_UPGRADES: Final = "nobody opens a web socket"
+_ANSWERS: Final = "what is malformed, and what is refused for its token, is answered with Envoy's own status"
+_REPLIES: Final[Mapping[str, int]] = {
+    'response.code_details == "rbac_access_denied_matched_policy[malformed-request]"': 400,
+    'response.code_details == "absolute_path_rejected"': 400,
+    'response.code_details.startsWith("jwt_authn_access_denied")': 401,
+}
+_TIMED_OUT: Final = 504
+_MALFORMED: Final = 400
+_REMOVED: Final[Json] = [{"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}}]
+
+
+def check_guards(found: set[str], at: Message, notes: Notes) -> None:
+    """Say what no filter refuses."""
+    for name, text in _GUARDS.items():
+        if name not in found:
+            notes.assume(text, at.span)
+
+
+def check_manager(manager: Message, notes: Notes, *, is_inbound: bool, takes_upgrades: bool) -> None:
+    """Say what a connection manager lets through that the language does not know."""
+    common = manager.message("common_http_protocol_options")
+    if common is None or common.data.get("headers_with_underscores_action") != "REJECT_REQUEST":
+        notes.assume(_UNDERSCORES, manager.span)
+    mutations = [one.config()[1].data.get("mutations") for one in manager.messages("early_header_mutation_extensions")]
+    if _REMOVED not in mutations:
+        notes.assume(_CONTROL, manager.span)
+    if is_inbound and manager.text("forward_client_cert_details", "SANITIZE") not in {"SANITIZE", "SANITIZE_SET"}:
+        notes.assume(_PEER, manager.span)
+    if is_inbound and not manager.flag("use_remote_address"):
+        notes.assume("addresses of clients are those of their connections", manager.span)
+    upgrades = [one.data for one in manager.messages("upgrade_configs")]
+    if takes_upgrades and {"upgrade_type": "websocket"} not in upgrades:
+        notes.assume(_UPGRADES, manager.span)
+    _check_replies(manager, notes)
+
+
+def _check_replies(manager: Message, notes: Notes) -> None:
+    config = manager.message("local_reply_config")
+    known: dict[str, int | None] = {}
+    for one in config.messages("mappers") if config is not None else ():
+        inner = one.message("filter")
+        extension = None if inner is None else inner.message("extension_filter")
+        text = "" if extension is None else extension.config()[1].text("expression")
+        status = one.whole("status_code")
+        if _REPLIES.get(text) != status and status != _TIMED_OUT:
+            raise one.error("an answer of the sidecar's own is given another status")
+        known[text] = status
+    has_tokens = any("jwt_authn" in str(one.data.get("typed_config")) for one in manager.messages("http_filters"))
+    needed = {text for text, status in _REPLIES.items() if status == _MALFORMED or has_tokens}
+    if not needed <= known.keys():
+        notes.assume(_ANSWERS, manager.span)

@@ -1,0 +1,191 @@
+"""Outbound listeners: one caller's view of the mesh."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from meshc import ir
+from meshc.reading import Aspect
+from meshc.target import PortKey
+from meshc_envoy.addresses import OUTBOUND_PORT, cluster_name, external_cluster, service_host, tcp_listener_ports
+from meshc_envoy.read.atoms import Surroundings
+from meshc_envoy.read.clusters import Addressed, Clusters
+from meshc_envoy.read.http_chain import http_chain
+from meshc_envoy.read.hygiene import check_manager
+from meshc_envoy.read.inbound import IGNORED, MANAGER, NETWORK_RBAC, TCP_PROXY
+from meshc_envoy.read.messages import Message, NotUnderstoodError
+from meshc_envoy.read.notes import HOST_FORMS, LED_THERE, Notes
+from meshc_envoy.read.routes import Listening, View, route_list, tcp_routes
+from meshc_envoy.read.rules import stage
+
+_STREAM_IDLE_MS = 300_000
+_SNI_DNS = "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig"
+
+
+class Names:
+    """What leads to ports: the hosts of HTTP destinations, and the listeners of all others."""
+
+    def __init__(self, addressed: Addressed) -> None:
+        self.hosts: dict[str, list[PortKey]] = {}
+        self.listeners: dict[int, PortKey] = {}
+        self.forms: dict[PortKey, frozenset[str]] = {}
+        self.services: set[PortKey] = set()
+        numbers = tcp_listener_ports(addressed.mesh)
+        for key, (owner, port, _) in addressed.owners.items():
+            if isinstance(owner, ir.Workload):
+                hosts = [f"{owner.name}.{owner.namespace}", service_host(addressed.mesh, owner)]
+                listeners = [cluster_name(*key)]
+            else:
+                hosts = list(owner.hosts)
+                listeners = [external_cluster(owner, port, host) for host in owner.hosts]
+            self.forms[key] = frozenset(f"{host}:{port.number}" for host in hosts)
+            if isinstance(owner, ir.Workload):
+                self.services.add(key)
+            if port.protocol.is_http:
+                for host in hosts:
+                    self.hosts.setdefault(f"{host}:{port.number}", []).append(key)
+            else:
+                self.listeners |= {numbers[name]: key for name in listeners}
+
+
+def read_outbound(
+    listeners: Sequence[Message], view: View, clusters: Clusters, names: Names, notes: Notes
+) -> tuple[ir.AccessLog, ...] | None:
+    """Read what a sidecar's outbound listeners say into the view; the answer is what they log."""
+    logs: tuple[ir.AccessLog, ...] | None = None
+    for listener in listeners:
+        try:
+            found = _listener(listener, view, clusters, names, notes)
+            logs = found if logs is None else logs
+        except NotUnderstoodError as error:
+            key = _listener_key(listener, names)
+            notes.unknown(error, Aspect, None if key is None else (key,))
+    return logs
+
+
+def _listener(
+    listener: Message, view: View, clusters: Clusters, names: Names, notes: Notes
+) -> tuple[ir.AccessLog, ...] | None:
+    listener.ignore("name", "address", "traffic_direction", "listener_filters")
+    chains = listener.messages("filter_chains")
+    listener.finish()
+    if len(chains) != 1:
+        raise listener.error("an outbound listener with several chains is not understood")
+    key = _listener_key(listener, names)
+    _check_match(chains[0], key, clusters.addressed)
+    filters = chains[0].messages("filters")
+    chains[0].finish()
+    stages: dict[str, ir.Stage] = {}
+    for one in filters:
+        name = one.text("name")
+        kind, config = one.config()
+        if kind == MANAGER:
+            if listener.need("address").need("socket_address").whole("port_value") != OUTBOUND_PORT:
+                notes.assume(LED_THERE, listener.span)
+            return _manager(config, view, clusters, names, notes)
+        if kind == NETWORK_RBAC:
+            _network_stage(name, config, stages, notes)
+        elif kind == TCP_PROXY:
+            _bytes(config, key, stages, view, clusters)
+        elif kind != _SNI_DNS:
+            raise one.error(f"the network filter `{kind}` is not understood")
+    return None
+
+
+def _listener_key(listener: Message, names: Names) -> PortKey | None:
+    address = listener.need("address").message("socket_address")
+    number = None if address is None else address.whole("port_value")
+    return None if number is None else names.listeners.get(number)
+
+
+def _check_match(chain: Message, key: PortKey | None, addressed: Addressed) -> None:
+    match = chain.message("filter_chain_match")
+    if match is None:
+        return
+    server_names = match.texts("server_names")
+    match.text("transport_protocol")
+    match.finish()
+    owner = None if key is None else addressed.owners[key][0]
+    if server_names and not (isinstance(owner, ir.External) and set(server_names) <= set(owner.hosts)):
+        raise match.error("a choice by server names is not understood")
+
+
+def _network_stage(name: str, config: Message, stages: dict[str, ir.Stage], notes: Notes) -> None:
+    config.ignore("stat_prefix")
+    where = Surroundings(notes=notes, is_http=False)
+    prefix = config.text("shadow_rules_stat_prefix")
+    if config.has("rules"):
+        config.ignore("shadow_rules")
+        stages[name] = stage(config.need("rules"), where, shadow=False)
+    elif config.has("shadow_rules") and prefix.startswith("shadow-"):
+        stages[name] = stage(config.need("shadow_rules"), where, shadow=True)
+    else:
+        config.ignore("shadow_rules")
+    config.finish()
+
+
+def _bytes(config: Message, key: PortKey | None, stages: dict[str, ir.Stage], view: View, clusters: Clusters) -> None:
+    routes, upstreams = tcp_routes(config, view, clusters)
+    own = key or upstreams[0].key
+    known = view.routes.setdefault(own, routes)
+    if known != routes:
+        raise config.error("hosts of one external that are reached differently are not understood")
+    for one in upstreams:
+        if isinstance(clusters.addressed.owners[one.key][0], ir.External):
+            if view.stages.setdefault(one.key, stages) != stages:
+                raise config.error("rules that differ by the listener are not understood")
+        elif stages:
+            raise config.error("rules of a caller for a service of the mesh are not understood")
+
+
+def _manager(manager: Message, view: View, clusters: Clusters, names: Names, notes: Notes) -> tuple[ir.AccessLog, ...]:
+    manager.ignore(*IGNORED)
+    manager.ignore("tracing", "use_remote_address", "xff_num_trusted_hops", "strip_any_host_port")
+    manager.ignore("strip_trailing_host_dot")
+    paths = (
+        manager.flag("normalize_path"),
+        manager.flag("merge_slashes"),
+        manager.text("path_with_escaped_slashes_action"),
+    )
+    if paths != (True, True, "REJECT_REQUEST"):
+        raise manager.error("paths are not normalized as the language says")
+    idle = manager.milliseconds("stream_idle_timeout")
+    check_manager(manager, notes, is_inbound=False, takes_upgrades=True)
+    chain = http_chain(manager, notes, None, is_outbound=True)
+    if any(not one.shadow for one in chain.stages):
+        notes.unknown(manager.error("rules for all that an application sends are not understood"), Aspect, None)
+    table = manager.need("route_config")
+    table.ignore("name", "validate_clusters", "max_direct_response_body_size_bytes")
+    hosts = table.messages("virtual_hosts")
+    table.finish()
+    manager.finish()
+    where = chain.where or Surroundings(notes=notes, is_http=True, is_outbound=True)
+    idle_ms = _STREAM_IDLE_MS if idle is None else idle
+    at = Listening(clusters=clusters, chain=chain, where=replace(where, is_outbound=True), idle_ms=idle_ms)
+    for key, host in _held(hosts, names, notes).items():
+        try:
+            routes = route_list(host, view, at)
+        except NotUnderstoodError as error:
+            notes.unknown(error, Aspect, (key[0],))
+            continue
+        if routes:
+            known = view.routes.setdefault(key[0], routes)
+            if known != routes:
+                notes.unknown(host.error("hosts of one port that lead elsewhere are not understood"), Aspect, (key[0],))
+    return chain.logs
+
+
+def _held(hosts: Sequence[Message], names: Names, notes: Notes) -> Mapping[tuple[PortKey, str], Message]:
+    """The virtual hosts of ports, by port and name of the virtual host. All names of one port must lead to one."""
+    found: dict[tuple[PortKey, str], Message] = {}
+    everything = {domain.lower() for host in hosts for domain in host.texts("domains")}
+    for host in hosts:
+        domains = {domain.lower() for domain in host.texts("domains")}
+        keys = {key for domain in domains for key in names.hosts.get(domain, ())}
+        for key in keys:
+            found[key, host.text("name")] = host
+            if not names.forms[key] <= domains and key in names.services:
+                error = host.error("some names of the service lead elsewhere")
+                notes.unknown(error, (Aspect.ROUTING,), (key,))
+            if not {form.rpartition(":")[0] for form in names.forms[key]} <= everything:
+                notes.assume(HOST_FORMS, host.span)
+    return found

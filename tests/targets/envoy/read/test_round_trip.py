@@ -1,0 +1,123 @@
+"""What is emitted reads back as what the target is to run: golden cases, examples, and random programs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from golden_cases import cases, program
+from meshc.diagnostics import Severity
+from meshc.difference.compare import Comparer
+from meshc.difference.model import Difference, Side
+from meshc.ir import Mesh
+from meshc.reading import Reading, bare, objects_of_documents, objects_of_source
+from meshc.source import SourceFile
+from meshc.yaml_printer import print_documents
+from meshc_envoy import TARGET
+from meshc_envoy.read import expressed, read
+from meshc_harness.cluster_programs import cluster_program
+from meshc_harness.compare import analyze_text
+from meshc_harness.edits import random_pieces
+from meshc_harness.expressible import expressed as cut_down
+from meshc_harness.routes import routed_program
+
+_NEAR = "locality"
+"""The case whose endpoints have priorities, which a reading says it does not know."""
+
+
+def differences(mesh: Mesh, reading: Reading) -> Difference:
+    """What was read otherwise than the target is to run it."""
+    return Comparer().compare(Side(mesh=expressed(mesh, {})), Side(mesh=reading.mesh))
+
+
+def round_trip(mesh: Mesh) -> tuple[Reading, Difference]:
+    """Emit, read, compare."""
+    emission = TARGET.emit(mesh, {})
+    assert emission.documents
+    reading = read(objects_of_documents(emission.documents, "out")[0], bare(mesh), {})
+    return reading, differences(mesh, reading)
+
+
+def expressible(case: str) -> Mesh | None:
+    """The mesh of a case, if Envoy has it."""
+    mesh = analyze_text(program(case)).mesh
+    assert mesh is not None
+    wrong = any(one.severity is Severity.ERROR for one in TARGET.emit(mesh, {}).diagnostics)
+    return None if wrong else mesh
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if case != _NEAR])
+def test_golden_case(case: str) -> None:
+    mesh = expressible(case)
+    if mesh is None:
+        pytest.skip("Envoy cannot express it")
+    reading, difference = round_trip(mesh)
+    assert not reading.unknown
+    assert not difference.subjects
+
+
+def test_priorities_of_endpoints_are_said_to_be_unknown() -> None:
+    mesh = expressible(_NEAR)
+    assert mesh is not None
+    reading, _ = round_trip(mesh)
+    assert {one.message for one in reading.unknown} == {"priorities of endpoints are not understood"}
+
+
+@pytest.mark.parametrize("case", ["allow-and-deny", "jwt", "routes", "rate-limits", "external-traffic"])
+def test_printed_files_say_the_same(case: str) -> None:
+    """What goes through YAML is read like what was just emitted, and its places are in the file."""
+    mesh = expressible(case)
+    assert mesh is not None
+    texts = {one.path: print_documents(one.resources) for one in TARGET.emit(mesh, {}).documents}
+    objects = [one for path, text in texts.items() for one in objects_of_source(SourceFile(path, text))[0]]
+    reading = read(objects, bare(mesh), {})
+    assert not reading.unknown
+    assert not differences(mesh, reading).subjects
+    ports = [port for one in (*reading.mesh.workloads, *reading.mesh.externals) for port in one.ports]
+    spans = [rule.span for port in ports for stage in port.access for rule in stage.rules]
+    assert spans
+    assert all(texts[span.path][span.start : span.end].strip() for span in spans)
+
+
+def _traffic(rng: Random) -> str:
+    return routed_program(rng).text
+
+
+def _edited(rng: Random) -> str:
+    return random_pieces(rng).text
+
+
+def _access(rng: Random) -> str:
+    return cluster_program(rng)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "seeds"),
+    [(_access, range(280)), (_edited, range(160)), (_traffic, range(90))],
+    ids=["access", "edited", "traffic"],
+)
+def test_random_programs(make: Callable[[Random], str], seeds: range) -> None:
+    compared = 0
+    for seed in seeds:
+        found = cut_down(make(Random(seed)), "envoy")
+        if found is None or not found.emission.documents:
+            continue
+        reading = read(objects_of_documents(found.emission.documents, "out")[0], bare(found.mesh), {})
+        difference = differences(found.mesh, reading)
+        assert not reading.unknown, (seed, found.text, reading.unknown)
+        assert not difference.subjects, (seed, found.text, difference)
+        compared += 1
+    assert compared >= len(seeds) * 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", ["bookinfo", "online-boutique"])
+def test_example(example: str) -> None:
+    from meshc.api import load_mesh
+
+    root = Path(__file__).parents[4] / "policies" / "examples" / example
+    reading, difference = round_trip(load_mesh(root))
+    assert not reading.unknown
+    assert not difference.subjects
