@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 from meshc.difference.commands import command_of
 from meshc.difference.model import Presence, Witness
@@ -30,11 +30,12 @@ class Examples:
         self._naming = naming
         self._sides = sides
         self.preferred: Sequence[int] = [variable.preferred for variable in space.aspects.ordered]
-        self._workloads = self._by_class(space.aspects.caller)
         self._evaluators: dict[PortSide, Evaluator] = {}
 
-    def _by_class(self, caller: Variable | None) -> dict[int, str]:
+    @cached_property
+    def _workloads(self) -> dict[int, str]:
         """A workload of either program for each class of callers that has one; all are of class 0 where nobody is told apart."""
+        caller = self._space.aspects.caller
         class_of = _classes_of(caller) if caller is not None else lambda _: 0
         found: dict[int, str] = {}
         for side in self._sides:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from meshc.ir import Mesh
+from meshc.reading import Aspect
 from meshc.target import Emission, Target, TargetOptions
 from meshc_envoy.addresses import (
     FIRST_INBOUND_PORT,
@@ -19,7 +20,7 @@ from meshc_envoy.addresses import (
 from meshc_envoy.emit import emit
 from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
 from meshc_envoy.place import place
-from meshc_envoy.read import expressed, read
+from meshc_envoy.read import ASSUMES, expressed, read
 from meshc_envoy.support import SUPPORT
 
 
@@ -43,7 +44,9 @@ TARGET: Final = Target(
     emit=_emit,
     place=place,
     read=read,
+    reads=frozenset(Aspect),
     expressed=expressed,
+    assumes=ASSUMES,
 )
 """The target, found through the entry-point group `meshc.targets`."""
 

@@ -18,6 +18,11 @@ LED_THERE = "the calls of applications are led to the outbound listeners"
 HOST_FORMS = "callers write a host with its namespace and port"
 BUNDLES = "the authorities of a trust domain sign its own identities alone"
 
+ASSUMES: tuple[str, ...] = (
+    BLANKS, ONE_LINE, HOST_CASE, HOST_PORT, NO_QUERY_TOKEN, ONE_IDENTITY, LED_THERE, HOST_FORMS, BUNDLES,
+)  # fmt: skip
+"""What holds of emitted configuration by other means, or matters to no decision: the decision page on Envoy says why."""
+
 
 @dataclass(slots=True)
 class Notes:

@@ -117,11 +117,11 @@ def _paths(value: Json, at: Path = ()) -> Iterator[Path]:
 def _read(case: _Case, number: int, data: Json) -> Reading:
     documents = [*case.documents]
     documents[number] = replace(documents[number], resources=(cast("Mapping[str, Json]", data),))
-    return read(objects_of_documents(documents, "out")[0], bare(case.mesh), {})
+    return read(objects_of_documents(documents, "out"), bare(case.mesh), {})
 
 
 def _is_seen(case: _Case, reading: Reading) -> bool:
-    usual = read(objects_of_documents(case.documents, "out")[0], bare(case.mesh), {})
+    usual = read(objects_of_documents(case.documents, "out"), bare(case.mesh), {})
     if reading.unknown or {one.text for one in reading.assumptions} != {one.text for one in usual.assumptions}:
         return True
     return bool(Comparer().compare(case.plain, Side(mesh=reading.mesh)).subjects)

@@ -35,7 +35,7 @@ def round_trip(mesh: Mesh) -> tuple[Reading, Difference]:
     """Emit, read, compare."""
     emission = TARGET.emit(mesh, {})
     assert emission.documents
-    reading = read(objects_of_documents(emission.documents, "out")[0], bare(mesh), {})
+    reading = read(objects_of_documents(emission.documents, "out"), bare(mesh), {})
     return reading, differences(mesh, reading)
 
 
@@ -104,7 +104,7 @@ def test_random_programs(make: Callable[[Random], str], seeds: range) -> None:
         found = cut_down(make(Random(seed)), "envoy")
         if found is None or not found.emission.documents:
             continue
-        reading = read(objects_of_documents(found.emission.documents, "out")[0], bare(found.mesh), {})
+        reading = read(objects_of_documents(found.emission.documents, "out"), bare(found.mesh), {})
         difference = differences(found.mesh, reading)
         assert not reading.unknown, (seed, found.text, reading.unknown)
         assert not difference.subjects, (seed, found.text, difference)
