@@ -7,21 +7,31 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from meshc import ir
+from meshc.source import Span
+from meshc.target import PortKey
 from meshc_envoy.queries import query_expression
 from meshc_envoy.reach import identity_at, may_reach
 from meshc_envoy.read.algebra import NEVER, every, negated, some
+from meshc_envoy.read.folding import Routes, fold_routes
 from meshc_envoy.text_matchers import caseless_matcher, server_name_matcher, trimmed_matcher
 
-Routes = tuple[ir.Route, ...]
 
-
-def with_absent(port: ir.PortPolicy, held: Mapping[str, Routes], identities: Collection[str]) -> Mapping[str, Routes]:
-    """The lists of those that hold the port, and of those that may enter it and do not know it."""
+def fold_all(port: ir.PortPolicy, key: PortKey, held: Mapping[str, Routes], identities: Collection[str]) -> Routes:
+    """The routes of a port: the lists of those that hold it, and none for those that may enter it and do not know it."""
+    folded = fold_routes(held)
     plain = replace(port, access=tuple(_plain(one) for one in port.access))
     absent = [
-        one for one in _candidates(plain, identities) if one not in held and may_reach(identity_at(one, plain), plain)
+        ir.ExactIdentity(one)
+        for one in sorted(_candidates(plain, identities))
+        if one not in held and may_reach(identity_at(one, plain), plain)
     ]
-    return {**held, **dict.fromkeys(absent, (_nowhere(port),))} if absent else held
+    if not absent:
+        return folded
+    namespace, service, number = key
+    itself = ir.Forward(destinations=(ir.Destination(namespace=namespace, service=service, port=number),))
+    none = nowhere(port.span)
+    rest = folded or (replace(none, action=itself),)
+    return (replace(none, callers=ir.Principals(tuple(absent))), *rest)
 
 
 def _candidates(port: ir.PortPolicy, identities: Collection[str]) -> Iterable[str]:
@@ -35,15 +45,16 @@ def _candidates(port: ir.PortPolicy, identities: Collection[str]) -> Iterable[st
     return identities
 
 
-def _nowhere(port: ir.PortPolicy) -> ir.Route:
+def nowhere(span: Span) -> ir.Route:
+    """What Envoy does with a request that no route takes."""
     return ir.Route(
         methods=(),
         path=ir.ANY_PATH,
         condition=ir.ALWAYS,
         callers=None,
-        action=ir.Respond(status=404, body="", span=port.span),
+        action=ir.Respond(status=404, body="", span=span),
         settings=ir.Settings(),
-        span=port.span,
+        span=span,
     )
 
 

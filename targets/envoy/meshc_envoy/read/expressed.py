@@ -17,7 +17,7 @@ from meshc.target import PortKey, TargetOptions
 from meshc_envoy.directory import Directory
 from meshc_envoy.joined_headers import close_joined
 from meshc_envoy.reach import is_meant, route_destinations, visible_routes
-from meshc_envoy.read.entering import with_absent
+from meshc_envoy.read.entering import fold_all
 from meshc_envoy.read.folding import fold_access, fold_routes
 
 _CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
@@ -83,7 +83,7 @@ def _port(workload: ir.Workload, port: ir.PortPolicy, held: _Held) -> ir.PortPol
         access=tuple(map(_stage, port.access)),
         jwts=tuple(_jwt(one, required=required) for one in port.jwts),
         limits=tuple(replace(one, condition=close_joined(one.condition, refuses=True)) for one in port.limits),
-        routes=fold_routes(with_absent(port, held.lists.get(key, {}), held.identities)),
+        routes=fold_all(port, key, held.lists.get(key, {}), held.identities),
         settings=_connection(port.settings) if key in held.used else ir.Settings(),
     )
 

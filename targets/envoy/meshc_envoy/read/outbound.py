@@ -88,6 +88,8 @@ def _listener(
             _bytes(config, key, stages, view, clusters)
         elif kind != _SNI_DNS:
             raise one.error(f"the network filter `{kind}` is not understood")
+    if not filters or filters[-1].config()[0] != TCP_PROXY:
+        raise chains[0].error("the last filter of a chain should pass on what arrives", "filters")
     return None
 
 

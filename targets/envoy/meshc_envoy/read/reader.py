@@ -11,7 +11,7 @@ from meshc_envoy.addresses import inbound_ports, ordered_ports, peer_addresses, 
 from meshc_envoy.read.bootstraps import Sidecar, sidecar
 from meshc_envoy.read.clusters import Addressed, Clusters, Upstream
 from meshc_envoy.read.discovered import discovered
-from meshc_envoy.read.entering import with_absent
+from meshc_envoy.read.entering import fold_all
 from meshc_envoy.read.folding import fold_access, fold_routes
 from meshc_envoy.read.inbound import Inbound, inbound_port
 from meshc_envoy.read.messages import Message, NotUnderstoodError
@@ -181,7 +181,7 @@ def _mesh(mesh: ir.Mesh, found: _Found, notes: Notes) -> ir.Mesh:
             key = (workload.namespace, workload.name, port.number)
             served = _served(port, key, found, workload, notes)
             _check_servers(served, workload, upstreams.get(key, ()), key, notes)
-            routes = fold_routes(with_absent(served, lists.get(key, {}), found.views.keys()))
+            routes = fold_all(served, key, lists.get(key, {}), found.views.keys())
             ports.append(replace(served, routes=routes, settings=settings.get(key, plain)))
         telemetry = found.telemetry.get((workload.namespace, workload.name), ir.Telemetry())
         workloads.append(replace(workload, ports=tuple(ports), telemetry=telemetry))

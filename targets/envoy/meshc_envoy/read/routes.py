@@ -11,6 +11,7 @@ from meshc_envoy.read.actions import answered, faults, forwarded, header_changes
 from meshc_envoy.read.algebra import NEVER, every
 from meshc_envoy.read.atoms import Surroundings, header, regex
 from meshc_envoy.read.clusters import Clusters, Upstream
+from meshc_envoy.read.entering import nowhere
 from meshc_envoy.read.http_chain import FAULT, HttpChain
 from meshc_envoy.read.messages import Message
 from meshc_envoy.read.route_marks import RouteMarks, query_parameter
@@ -45,7 +46,7 @@ class View:
 
 
 def route_list(host: Message, view: View, at: Listening) -> tuple[ir.Route, ...]:
-    """The routes of a virtual host, in order; those that no request takes are left out."""
+    """The routes of a virtual host, in order; those that no request takes are left out, and what none takes is answered 404."""
     host.ignore("name", "domains", "metadata")
     entries = host.messages("routes")
     host.finish()
@@ -58,7 +59,13 @@ def route_list(host: Message, view: View, at: Listening) -> tuple[ir.Route, ...]
         route = _route(one, view, own)
         if route is not None and (not found or found[-1] != route):
             found.append(route)
+    if found and not _takes_all(found[-1]):
+        found.append(nowhere(host.span))
     return tuple(found)
+
+
+def _takes_all(route: ir.Route) -> bool:
+    return not route.methods and route.path == ir.ANY_PATH and route.condition == ir.ALWAYS
 
 
 def _route(entry: Message, view: View, at: Listening) -> ir.Route | None:

@@ -10,14 +10,16 @@ from golden_cases import cases, program
 from meshc.diagnostics import Severity
 from meshc.difference.compare import Comparer
 from meshc.difference.model import Difference, Side
+from meshc.frontend import analyze
 from meshc.ir import Mesh
+from meshc.load import load
 from meshc.reading import Reading, bare, objects_of_documents, objects_of_source
 from meshc.source import SourceFile
 from meshc.yaml_printer import print_documents
 from meshc_envoy import TARGET
 from meshc_envoy.read import expressed, read
 from meshc_harness.cluster_programs import cluster_program
-from meshc_harness.compare import analyze_text
+from meshc_harness.compare import TODAY, analyze_text
 from meshc_harness.edits import random_pieces
 from meshc_harness.expressible import expressed as cut_down
 from meshc_harness.routes import routed_program
@@ -115,9 +117,11 @@ def test_random_programs(make: Callable[[Random], str], seeds: range) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("example", ["bookinfo", "online-boutique"])
 def test_example(example: str) -> None:
-    from meshc.api import load_mesh
-
-    root = Path(__file__).parents[4] / "policies" / "examples" / example
-    reading, difference = round_trip(load_mesh(root))
+    loaded = load(Path(__file__).parents[4] / "policies" / "examples" / example)
+    analysis = analyze(
+        loaded.modules, loaded.inventory, loaded.comments, environment=None, today=TODAY, earlier=loaded.diagnostics
+    )
+    assert analysis.mesh is not None
+    reading, difference = round_trip(analysis.mesh)
     assert not reading.unknown
     assert not difference.subjects
