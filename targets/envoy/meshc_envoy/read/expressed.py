@@ -148,7 +148,6 @@ def _connection(settings: ir.Settings) -> ir.Settings:
         circuit_breaker=bounds,
         outlier_detection=outlier,
         health_check=settings.health_check,
-        locality=settings.locality,
         tls_ca_file=None if settings.tls_ca_file == _CA_FILE else settings.tls_ca_file,
         tls_sni=settings.tls_sni,
     )

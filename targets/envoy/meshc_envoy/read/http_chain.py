@@ -12,7 +12,7 @@ from meshc_envoy.read.atoms import RouteMetadata, Surroundings
 from meshc_envoy.read.hygiene import check_guards
 from meshc_envoy.read.limits import RBAC_METADATA, limit
 from meshc_envoy.read.messages import Message, NotUnderstoodError
-from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.notes import MARKED_LINES, ONE_LINE, Notes
 from meshc_envoy.read.rules import condition_of, stage
 from meshc_envoy.read.tokens import tokens
 
@@ -113,9 +113,17 @@ class _Walk:
         if rules is None or prefix == key:
             return None
         if prefix not in self.conditions:
-            self.conditions[prefix] = condition_of(rules, self.at_shadow[prefix])
+            self.conditions[prefix] = self._marked(rules, self.at_shadow[prefix])
         self.marks.add(prefix)
         return self.conditions[prefix]
+
+    def _marked(self, rules: Message, where: Surroundings) -> ir.Condition:
+        """What is marked is counted or logged, and decides no access: repeated headers matter less there."""
+        notes = Notes()
+        found = condition_of(rules, replace(where, notes=notes))
+        for one in notes.assumptions:
+            self.notes.assume(MARKED_LINES if one.text == ONE_LINE else one.text, one.span)
+        return found
 
     def observing(self) -> list[ir.Stage]:
         """Shadow rules that no log and no limit asks for: they are there to be seen."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from meshc.target import Json
 from meshc_envoy.read.messages import Message
-from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.notes import STATUSES, Notes
 
 CONNECT: Final = "connect"
 ODD_PATH: Final = "odd path"
@@ -20,7 +20,6 @@ _UNDERSCORES: Final = "no header's name has an underscore"
 _CONTROL: Final = "no request carries headers that tell Envoy what to do"
 _PEER: Final = "nobody believes the `x-forwarded-client-cert` of a caller"
 _UPGRADES: Final = "nobody opens a web socket"
-_ANSWERS: Final = "what is malformed, and what is refused for its token, is answered with Envoy's own status"
 _REPLIES: Final[Mapping[str, int]] = {
     'response.code_details == "rbac_access_denied_matched_policy[malformed-request]"': 400,
     'response.code_details == "absolute_path_rejected"': 400,
@@ -70,4 +69,4 @@ def _check_replies(manager: Message, notes: Notes) -> None:
     has_tokens = any("jwt_authn" in str(one.data.get("typed_config")) for one in manager.messages("http_filters"))
     needed = {text for text, status in _REPLIES.items() if status == _MALFORMED or has_tokens}
     if not needed <= known.keys():
-        notes.assume(_ANSWERS, manager.span)
+        notes.assume(STATUSES, manager.span)

@@ -9,7 +9,7 @@ from meshc.reading import Aspect
 from meshc.target import PortKey
 from meshc_envoy.read.clusters import Upstream
 from meshc_envoy.read.messages import NotUnderstoodError
-from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.notes import ENDPOINT_ORDER, Notes
 
 Hash = tuple[str, str | None]
 
@@ -30,8 +30,7 @@ def settings_of(
             error = NotUnderstoodError("clusters of one port have different settings", one.span)
             notes.unknown(error, (Aspect.SETTINGS,), (key,))
         if one.groups:
-            error = NotUnderstoodError("priorities of endpoints are not understood", one.span)
-            notes.unknown(error, (Aspect.SETTINGS,), (key,))
+            notes.assume(ENDPOINT_ORDER, one.span)
     return replace(
         first.settings,
         circuit_breaker=bounds,

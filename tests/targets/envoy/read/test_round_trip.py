@@ -18,6 +18,7 @@ from meshc.source import SourceFile
 from meshc.yaml_printer import print_documents
 from meshc_envoy import TARGET
 from meshc_envoy.read import expressed, read
+from meshc_envoy.read.notes import ENDPOINT_ORDER
 from meshc_harness.cluster_programs import cluster_program
 from meshc_harness.compare import TODAY, analyze_text
 from meshc_harness.edits import random_pieces
@@ -59,11 +60,13 @@ def test_golden_case(case: str) -> None:
     assert not difference.subjects
 
 
-def test_priorities_of_endpoints_are_said_to_be_unknown() -> None:
+def test_priorities_of_endpoints_are_taken_for_what_the_mesh_wants() -> None:
     mesh = expressible(_NEAR)
     assert mesh is not None
-    reading, _ = round_trip(mesh)
-    assert {one.message for one in reading.unknown} == {"priorities of endpoints are not understood"}
+    reading, difference = round_trip(mesh)
+    assert ENDPOINT_ORDER in {one.text for one in reading.assumptions}
+    assert not reading.unknown
+    assert not difference.subjects
 
 
 @pytest.mark.parametrize("case", ["allow-and-deny", "jwt", "routes", "rate-limits", "external-traffic"])
