@@ -4,6 +4,8 @@ Both codecs make and read the version-neutral heads of `events` with these funct
 sending what was received. Sources: RFC 9110 section 7.6.1, RFC 9113 section 8.2.2, RFC 8441, gRPC over HTTP/2.
 """
 
+import base64
+import hashlib
 from typing import Final
 
 from meshc_proxy.wire.events import Headers
@@ -53,6 +55,7 @@ _NOT_IN_TRAILERS: Final = _HOP_BY_HOP | {
     b"trailer",
 }
 _GRPC: Final = b"application/grpc"
+_WEBSOCKET_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def tokens(headers: Headers, name: bytes) -> frozenset[bytes]:
@@ -103,6 +106,14 @@ def wanted_upgrade(method: bytes, headers: Headers) -> bytes:
     if method != b"GET" or b"upgrade" not in tokens(headers, b"connection"):
         return b""
     return b"websocket" if tokens(headers, b"upgrade") == {b"websocket"} else b""
+
+
+def websocket_accept(key: bytes) -> bytes:
+    """The `sec-websocket-accept` that proves a WebSocket to an HTTP/1.1 client (RFC 6455 section 4.2.2).
+
+    HTTP/2 has neither key nor proof: whoever bridges from it makes a key, and checks or drops the proof.
+    """
+    return base64.b64encode(hashlib.sha1(key + _WEBSOCKET_GUID, usedforsecurity=False).digest())
 
 
 def without(headers: Headers, *names: bytes) -> Headers:

@@ -42,11 +42,17 @@ class Http1Client(Http1Side):
         super().__init__(Parser(h11.CLIENT, limits), now, limits)
         self._request: RequestHead | None = None
         self._keep_alive = True
+        self._asked = False
 
     @property
     def reusable(self) -> bool:
         """Whether another request may be sent: the connection is idle and both sides keep it."""
         return self._request is None and not self.done
+
+    @property
+    def next_stream(self) -> int:
+        """The `stream` that the next request's head must have."""
+        return self._stream + 1 if self._asked else 1
 
     def receive(self, data: bytes, now: float) -> tuple[Event, ...]:
         """What `data` means."""
@@ -125,8 +131,11 @@ class Http1Client(Http1Side):
     def _send_head(self, head: RequestHead) -> None:
         if self._request is not None or self._parser.began:
             raise MisuseError("an exchange is under way")
-        self._stream = head.stream
+        if head.stream != self.next_stream:
+            raise MisuseError("not the next stream")
         self._output += self._parser.send(request_to_h11(head), keep_trailers=True)
+        self._stream = head.stream
+        self._asked = True
         self._request = head
         self._sent_end = False
         self._phase = Phase.HEAD
