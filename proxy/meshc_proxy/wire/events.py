@@ -64,7 +64,7 @@ class RequestHead:
     """The head of a request.
 
     `path` is the target with its query, as written; empty for a plain CONNECT, whose target is `authority`. `ends` says that
-    neither body nor trailers follow; `End` comes all the same. `upgrade` is the protocol that the client asks to change
+    neither body nor trailers follow; `End` comes all the same, and may be left out when sending. `upgrade` is the protocol that the client asks to change
     to, `websocket` or empty: it stands for HTTP/1.1's Upgrade and for HTTP/2's extended CONNECT (RFC 8441) alike, and
     the method is then GET.
     """

@@ -141,6 +141,8 @@ class Http1Client(Http1Side):
         self._phase = Phase.HEAD
         if head.upgrade or head.method == b"CONNECT":
             self._output += self._parser.send_end()
+        elif head.ends:
+            self._send_end()
 
     def _send_end(self) -> None:
         if self._sent_end or self._request is None:

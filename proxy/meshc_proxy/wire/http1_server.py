@@ -134,8 +134,12 @@ class Http1Server(Http1Side):
         self._answered = True
         if head.status == HTTPStatus.SWITCHING_PROTOCOLS or (request.method == b"CONNECT" and head.status < 300):
             self._phase = Phase.TUNNEL
+        elif head.ends:
+            self._send_end()
 
     def _send_end(self) -> None:
+        if self._sent_end:
+            return
         if not self._answered:
             raise MisuseError("an end before its head")
         if self._tunnelling():
