@@ -180,8 +180,8 @@ class Http1Client(Http1Side):
         if (lines := self._parser.head()) is None:
             return False
         gated = read_response(lines)
-        if gated.status == HTTPStatus.SWITCHING_PROTOCOLS and not request.upgrade:
-            raise Refusal(Fault.UNEXPECTED)
+        if gated.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            _check_switch(request, gated)
         framing = _response_framing(request, gated)
         self._parser.accept_response(lines, framing)
         headers = bridge.end_to_end(gated.fields)
@@ -212,3 +212,9 @@ def _response_framing(request: RequestHead, gated: GatedResponse) -> Framing:
     if bodiless or (request.method == b"CONNECT" and gated.status < 300):
         return Framing(length=0)
     return gated.framing
+
+
+def _check_switch(request: RequestHead, gated: GatedResponse) -> None:
+    """An upstream changes to the protocol that it was asked for, or to none."""
+    if not request.upgrade or bridge.tokens(gated.fields, b"upgrade") != {request.upgrade}:
+        raise Refusal(Fault.UNEXPECTED)

@@ -83,10 +83,10 @@ class Http1Server(Http1Side):
         return max(self._since + self._patience() - now, 0.0)
 
     def expire(self, now: float) -> tuple[Event, ...]:
-        """Close if the deadline has passed: with 408 within a head, silently between requests."""
+        """Close if the deadline has passed: with 408 within a head, silently where none has begun."""
         if (left := self.deadline(now)) is None or left > 0:
             return ()
-        if self._parser.began or self._stream == 1:
+        if self._parser.began:
             self._refuse(Refusal(Fault.TIMEOUT, 408))
         else:
             self._close(clean=True)

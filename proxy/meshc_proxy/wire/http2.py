@@ -41,6 +41,7 @@ from meshc_proxy.wire.limits import Http2Limits
 _Code = h2.errors.ErrorCodes
 _LAST_STREAM: Final = 2**31 - 1
 _DEFAULT_WINDOW: Final = 65535
+_TABLE: Final = 4096
 _CALM: Final = frozenset(
     {Fault.RESET_FLOOD, Fault.CONTROL_FLOOD, Fault.OUTPUT_FLOOD, Fault.HEAD_TOO_LARGE, Fault.TIMEOUT}
 )
@@ -106,7 +107,8 @@ class Http2Side:
 
     def resume(self, now: float) -> tuple[Event, ...]:
         """What is known besides: the end, once the last stream of a connection that is left has ended."""
-        del now
+        if self._exchanges and not self._busy():
+            self._since = now
         if (self._leaving or self._peer_leaving) and not self._exchanges and not self._over:
             self._close(clean=True)
         events = tuple(self._events)
@@ -127,7 +129,10 @@ class Http2Side:
             return None
         if self._busy():
             return max(self._since + self._limits.head_seconds - now, 0.0)
-        return None if self._exchanges else max(self._since + self._limits.idle_seconds - now, 0.0)
+        if self._exchanges:
+            self._since = now  # idleness begins when the last of them has ended
+            return None
+        return max(self._since + self._limits.idle_seconds - now, 0.0)
 
     def expire(self, now: float) -> tuple[Event, ...]:
         """Close if the deadline has passed."""
@@ -254,6 +259,8 @@ class Http2Side:
             case h2.events.WindowUpdated():
                 self._events.append(Writable(stream=event.stream_id))
             case h2.events.RemoteSettingsChanged():
+                # The peer may allow us a table of headers as large as it likes: ours would hold all that we ever sent.
+                self._h2.encoder.header_table_size = min(self._h2.encoder.header_table_size, _TABLE)
                 self._events.append(Writable(stream=0))
             case _:
                 self._read_head(event, now)

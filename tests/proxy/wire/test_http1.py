@@ -339,6 +339,19 @@ def test_hostile_responses_are_refused(data: bytes) -> None:
     assert client.done
 
 
+def test_an_upstream_may_not_change_to_another_protocol() -> None:
+    client = Http1Client(now=0.0)
+    client.send(head(ends=False, upgrade=b"websocket"))
+    events = client.receive(b"HTTP/1.1 101 \r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", 0.0)
+    assert Refused(stream=1, status=502, fault=Fault.UNEXPECTED) in events
+
+
+def test_a_silent_client_is_closed_silently() -> None:
+    one = server()
+    assert one.expire(10.0) == (Closed(clean=True),)
+    assert one.output() == b""
+
+
 def test_a_response_that_nobody_asked_for_closes_the_connection() -> None:
     client = Http1Client(now=0.0)
     assert Refused(stream=1, status=502, fault=Fault.UNEXPECTED) in client.receive(b"HTTP/1.1 200 OK\r\n\r\n", 0.0)

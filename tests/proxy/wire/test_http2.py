@@ -432,6 +432,29 @@ def test_breaches_of_the_protocol_end_the_connection(data: bytes) -> None:
     assert len(codes(one.output())) == 1
 
 
+def test_idleness_begins_when_the_last_stream_has_ended() -> None:
+    client, one = connected()
+    one.receive(client.send(request(client)), 5.0)
+    assert one.deadline(7000.0) is None
+    one.send(ResponseHead(stream=1, status=200, headers=(), ends=True))
+    assert one.deadline(7001.0) == 3599.0
+    assert one.expire(11000.0) == (Closed(clean=True),)
+    assert codes(one.output()) == [ErrorCodes.NO_ERROR]
+
+
+def test_a_peer_cannot_make_our_table_of_headers_grow() -> None:
+    one = server()
+    one.receive(PREFACE + frame(Kind.SETTINGS, 0, 0, struct.pack(">HI", 1, 2**31)) + headers(FIELDS), 0.0)
+    client = Http2Client(now=0.0)
+    for index in range(500):
+        stream = 2 * index + 1
+        one.receive(headers(FIELDS, stream) if index else b"", 0.0)
+        fields = ((b"x-many", b"%d" % index * 50),)
+        one.send(ResponseHead(stream=stream, status=200, headers=fields, ends=True))
+    assert one._h2.encoder.header_table._current_size <= 4096
+    assert not client.done
+
+
 def test_pushes_are_refused() -> None:
     client = Http2Client(now=0.0)
     client.send(request(client))
