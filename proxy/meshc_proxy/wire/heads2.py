@@ -34,7 +34,7 @@ def read_request(stream: int, fields: Fields, scheme: bytes, limits: HeadLimits,
         raise Refusal(Fault.METHOD, 501)
     authority = _authority(pseudo, headers)
     plain_connect = method == b"CONNECT" and not protocol
-    path = b"" if plain_connect else pseudo.get(b":path", b"")
+    path = b"" if plain_connect else _escape(pseudo.get(b":path", b""))
     _check_target(b"GET" if protocol else method, path, limits, plain_connect=plain_connect)
     if not plain_connect and pseudo.get(b":scheme", b"") not in _SCHEMES:
         raise Refusal(Fault.TARGET)
@@ -129,6 +129,11 @@ def _authority(pseudo: dict[bytes, bytes], headers: Headers) -> bytes:
         raise Refusal(Fault.AUTHORITY)
     check_authority(authority)
     return authority
+
+
+def _escape(path: bytes) -> bytes:
+    """Bytes beyond ASCII as escapes, as Envoy has them over HTTP/2; over HTTP/1.1 they are refused."""
+    return path if path.isascii() else b"".join(b"%c" % byte if byte < 0x80 else b"%%%02X" % byte for byte in path)
 
 
 def _check_target(method: bytes, path: bytes, limits: HeadLimits, *, plain_connect: bool) -> None:

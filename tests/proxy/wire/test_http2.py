@@ -455,6 +455,11 @@ def test_a_peer_cannot_make_our_table_of_headers_grow() -> None:
     assert not client.done
 
 
+def test_bytes_beyond_ascii_in_a_path_are_escaped() -> None:
+    (head,) = only(server().receive(HELLO + headers([*FIELDS[:3], (b":path", b"/caf\xc3\xa9")]), 0.0), RequestHead)
+    assert head.path == b"/caf%C3%A9"
+
+
 def test_pushes_are_refused() -> None:
     client = Http2Client(now=0.0)
     client.send(request(client))
