@@ -32,6 +32,11 @@ def clean_inbound(headers: Headers, *, peer: SpiffeId | None, own: str, address:
     return (*kept, *added)
 
 
+def clean_outbound(headers: Headers) -> Headers:
+    """The headers of an application's own call: nothing in them speaks for a proxy."""
+    return tuple((name, value) for name, value in headers if name != _XFCC and not name.startswith(_SPOOFABLE_PREFIXES))
+
+
 def drop_token(headers: Headers, sources: tuple[tuple[str, str], ...]) -> Headers:
     """Without the headers that a verified token was read from: pairs of a header and what stands before the token."""
     places = [(name.lower().encode(), prefix.encode()) for name, prefix in sources]

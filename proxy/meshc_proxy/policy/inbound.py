@@ -20,6 +20,7 @@ from meshc_proxy.policy.hygiene import clean_inbound, drop_token
 from meshc_proxy.policy.moment import Moment
 from meshc_proxy.policy.rate_limits import Buckets
 from meshc_proxy.policy.replies import Reply
+from meshc_proxy.policy.texts import target_of, with_head
 from meshc_proxy.policy.tokens import MISSING, BadToken, GoodToken, KeySet, verify_token
 from meshc_proxy.wire.events import RequestHead
 from meshc_proxy.wire.spiffe import SpiffeId
@@ -170,14 +171,13 @@ def _counted(limit: RateLimit, facts: Facts, peer: Peer) -> str:
 
 def _forwarded(case: _Case, token: GoodToken | None) -> RequestHead:
     facts, head = case.facts, case.head
-    target = (facts.path or "/") + ("" if facts.query_text is None else f"?{facts.query_text}")
     headers = head.headers
     if token is not None and not token.provider.forward:
         headers = drop_token(headers, token.provider.from_headers)
     identity = case.peer.identity if facts.identity is not None else None
     own = case.snapshot.workload.identity
     cleaned = clean_inbound(headers, peer=identity, own=own, address=case.peer.address, scheme=head.scheme)
-    return replace(head, path=_encoded(target), headers=cleaned)
+    return replace(head, path=target_of(facts), headers=cleaned)
 
 
 def _limit(limit: RateLimit) -> Limit:
@@ -194,21 +194,4 @@ def _request(snapshot: Snapshot, number: int, head: RequestHead | None, peer: Pe
         source_ip=peer.address,
         sni=sni,
     )
-    if head is None:
-        return request
-    headers = tuple((_decoded(name), _decoded(value)) for name, value in head.headers)
-    return replace(
-        request,
-        method=_decoded(head.method),
-        path=_decoded(head.path),
-        headers=headers,
-        host=_decoded(head.authority),
-    )
-
-
-def _decoded(text: bytes) -> str:
-    return text.decode("utf-8", "surrogateescape")
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    return request if head is None else with_head(request, head)
