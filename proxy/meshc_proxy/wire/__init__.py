@@ -11,7 +11,7 @@ Every HTTP connection is a `Connection`, whichever the version and the side; who
 6. When `deadline` seconds have passed, call `expire`. When `done`, write what `output` gives, and close.
 
 Sending on an exchange that was reset is not an error: it sends nothing. `MisuseError` means a bug, or a header that would
-have split the message.
+have split the message; nothing of the event was sent, and the exchange can only be ended with `Reset`.
 """
 
 from typing import Protocol

@@ -43,6 +43,13 @@ class Http1Server(Http1Side):
         self._draining = False
         self._head_began = False
 
+    @property
+    def want_read(self) -> bool:
+        """Whether reading helps: not while what follows the request, or waits for a tunnel, is held already."""
+        if self._phase is Phase.BODY and self._may_switch():
+            return self._parser.held < self._limits.held_bytes
+        return super().want_read
+
     def receive(self, data: bytes, now: float) -> tuple[Event, ...]:
         """What `data` means."""
         self._parser.feed(data)

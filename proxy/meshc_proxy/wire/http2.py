@@ -8,12 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-import h2.config
-import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
-import h2.settings
 from hyperframe.frame import GoAwayFrame
 
 from meshc_proxy.wire.codes import REASON_TO_CODE, code_to_reason
@@ -34,13 +31,13 @@ from meshc_proxy.wire.events import (
     Trailers,
     Writable,
 )
-from meshc_proxy.wire.frames import PREFACE, Floods, Frame, FrameCutter, Kind
+from meshc_proxy.wire.frames import Floods, Frame, FrameCutter, Kind
 from meshc_proxy.wire.heads2 import field_pairs, read_trailers, write_headers
 from meshc_proxy.wire.limits import Http2Limits
+from meshc_proxy.wire.setup2 import open_connection
 
 _Code = h2.errors.ErrorCodes
 _LAST_STREAM: Final = 2**31 - 1
-_DEFAULT_WINDOW: Final = 65535
 _TABLE: Final = 4096
 _CALM: Final = frozenset(
     {Fault.RESET_FLOOD, Fault.CONTROL_FLOOD, Fault.OUTPUT_FLOOD, Fault.HEAD_TOO_LARGE, Fault.TIMEOUT}
@@ -64,7 +61,7 @@ class Http2Side:
 
     def __init__(self, *, client: bool, now: float, limits: Http2Limits) -> None:
         self._limits = limits
-        self._h2 = _h2_connection(client=client, limits=limits)
+        self._h2 = open_connection(client=client, limits=limits)
         self._cutter = FrameCutter(expects_preface=not client, limits=limits)
         self._floods = Floods(limits, now)
         self._output = bytearray()
@@ -381,25 +378,3 @@ class Http2Side:
 
     def _flush(self) -> None:
         self._output += self._h2.data_to_send()
-
-
-def _h2_connection(*, client: bool, limits: Http2Limits) -> h2.connection.H2Connection:
-    """h2 with our settings sent. It allows twice the streams, so that one too many is refused alone, not with all."""
-    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=client, header_encoding=None))
-    codes = h2.settings.SettingCodes
-    values = {
-        codes.MAX_CONCURRENT_STREAMS: limits.streams,
-        codes.INITIAL_WINDOW_SIZE: limits.stream_window,
-        codes.MAX_HEADER_LIST_SIZE: limits.head.head_bytes,
-        codes.MAX_FRAME_SIZE: limits.frame_bytes,
-        codes.ENABLE_PUSH if client else codes.ENABLE_CONNECT_PROTOCOL: 0 if client else 1,
-    }
-    connection.local_settings = h2.settings.Settings(client=client, initial_values=values)
-    connection.initiate_connection()
-    if limits.connection_window > _DEFAULT_WINDOW:
-        connection.increment_flow_control_window(limits.connection_window - _DEFAULT_WINDOW)
-    if not client:
-        connection.receive_data(PREFACE)  # which the cutter has checked, and keeps
-    roomy = values | {codes.MAX_CONCURRENT_STREAMS: 2 * limits.streams}
-    connection.local_settings = h2.settings.Settings(client=client, initial_values=roomy)
-    return connection

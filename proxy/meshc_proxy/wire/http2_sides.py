@@ -1,5 +1,7 @@
 """HTTP/2 towards clients and towards upstreams: what each side does with heads."""
 
+from typing import Final
+
 import h2.events
 from h2.errors import ErrorCodes
 
@@ -15,6 +17,8 @@ from meshc_proxy.wire.events import (
 from meshc_proxy.wire.heads2 import field_pairs, read_request, read_response, write_request, write_response
 from meshc_proxy.wire.http2 import Exchange, Http2Side
 from meshc_proxy.wire.limits import Http2Limits
+
+_LAST_STREAM: Final = 2**31 - 1
 
 
 class Http2Server(Http2Side):
@@ -74,7 +78,8 @@ class Http2Client(Http2Side):
     @property
     def free_streams(self) -> int:
         """How many more requests may be sent now: 0 once either side is leaving."""
-        if self._over or self._draining or self._peer_leaving:
+        used_up = self._h2.highest_outbound_stream_id >= _LAST_STREAM - 2
+        if self._over or self._draining or self._peer_leaving or used_up:
             return 0
         allowed = min(self._h2.remote_settings.max_concurrent_streams, self._limits.streams)
         return max(allowed - len(self._exchanges), 0)

@@ -201,6 +201,17 @@ def test_a_websocket_is_a_tunnel_that_half_closes() -> None:
     assert client.receive_eof(0.0) == (End(stream=1), Closed(clean=True))
 
 
+def test_what_waits_for_a_tunnel_is_bounded() -> None:
+    one = server()
+    one.receive(WEBSOCKET, 0.0)
+    assert one.want_read
+    one.receive(b"x" * 65536, 0.0)
+    assert not one.want_read
+    one.send(ok(status=101))
+    assert one.resume(0.0) == (Data(stream=1, data=b"x" * 65536),)
+    assert one.want_read
+
+
 def test_a_refused_websocket_leaves_an_ordinary_connection() -> None:
     one = server()
     one.receive(WEBSOCKET, 0.0)

@@ -1,5 +1,6 @@
 """HTTP/2 connections as traces, against each other and against hostile frames; whole and byte by byte."""
 
+import random
 import struct
 from itertools import pairwise
 from typing import TypeVar
@@ -522,7 +523,7 @@ def test_every_cut_means_the_same() -> None:
     assert whole[0][-1] == Reset(stream=5, reason=ResetReason.CANCELLED)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(place=st.integers(0, len(TRAFFIC)), garbage=st.binary(max_size=20), cut=st.integers(0, 400))
 def test_no_bytes_make_either_side_fail(place: int, garbage: bytes, cut: int) -> None:
     spoiled = TRAFFIC[:place] + garbage + TRAFFIC[place + len(garbage) :]
@@ -532,7 +533,7 @@ def test_no_bytes_make_either_side_fail(place: int, garbage: bytes, cut: int) ->
     client.receive(SETTINGS + spoiled[len(HELLO) :], 0.0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     frames=st.lists(
         st.tuples(st.integers(0, 11), st.integers(0, 255), st.integers(0, 6), st.binary(max_size=12)), max_size=6
@@ -544,6 +545,45 @@ def test_no_frames_make_either_side_fail(frames: list[tuple[int, int, int, bytes
     client = Http2Client(now=0.0)
     client.send(request(client))
     client.receive(SETTINGS + data, 0.0)
+
+
+@pytest.mark.parametrize("window", [1000, 5000, 20000, 65535])
+def test_many_streams_at_once_lose_nothing(window: int) -> None:
+    """Bodies go up in blocks as large as there is room for, and credit comes back late and in any order."""
+    seed = random.Random(window)
+    client, one = connected(Http2Limits(stream_window=window, connection_window=70000))
+    left = {}
+    for _ in range(5):
+        head = request(client, b"POST", ends=False)
+        one.receive(client.send(head), 0.0)
+        left[head.stream] = seed.randrange(30000)
+    wanted = dict(left)
+    got = dict.fromkeys(left, 0)
+    owed: list[tuple[int, int]] = []
+    ended: set[int] = set()
+    for _ in range(20000):
+        if len(ended) == len(wanted):
+            break
+        stream = seed.choice(sorted(wanted))
+        size = min(client.room(stream), left.get(stream, 0), seed.randint(1, 9000))
+        sent = b""
+        if size:
+            sent = client.send(Data(stream=stream, data=b"x" * size))
+            left[stream] -= size
+        elif left.get(stream) == 0:
+            sent = client.send(End(stream=stream))
+            del left[stream]
+        for event in one.receive(sent, 0.0):
+            if isinstance(event, Data):
+                got[event.stream] += event.size
+                owed.append((event.stream, event.size))
+            elif isinstance(event, End):
+                ended.add(event.stream)
+        if owed and seed.random() < 0.7:
+            client.receive(one.consumed(*owed.pop(seed.randrange(len(owed)))), 0.0)
+        client.receive(one.output(), 0.0)
+        one.receive(client.output(), 0.0)
+    assert got == wanted
 
 
 def test_limits_are_those_given() -> None:
