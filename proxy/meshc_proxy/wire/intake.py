@@ -1,7 +1,7 @@
 """The bytes of an HTTP/1.1 connection, cut into heads and bodies that passed the gate.
 
-Lines are taken one by one, so that the verdict on a stream never depends on how it was cut into packets. A body's bytes
-come out as they were, chunks and all, once their framing was checked: the parser behind reads what we have read.
+Lines are taken one by one, so that the verdict on a stream never depends on how it was cut into packets. A chunked body comes
+out in chunks of our own making: the parser behind reads what we have read, and tiny chunks cost it nothing.
 """
 
 import re
@@ -39,6 +39,8 @@ class Intake:
         self._left = 0
         self._skipped_empty = False
         self._fault: Refusal | None = None
+        self._chunked = False
+        self._last_chunk = b""
 
     def __len__(self) -> int:
         return len(self._buffer)
@@ -59,7 +61,7 @@ class Intake:
 
     def head(self) -> tuple[bytes, ...] | None:
         """The lines of the next head, or None until it is complete. One empty line before it is skipped (RFC 9112 2.2)."""
-        while (line := self._line(self._head_room(), self._head_fault())) is not None:
+        while (line := self._line(self._head_room(), *self._head_fault())) is not None:
             if line:
                 self._add_line(line)
             elif self._lines:
@@ -73,6 +75,7 @@ class Intake:
     def begin_body(self, framing: Framing) -> None:
         """Read what follows the head that `head` gave; with neither chunks nor length, up to the connection's end."""
         self._skipped_empty = False
+        self._chunked = framing.chunked
         if framing.chunked:
             self._part = _Part.CHUNK_LINE
         elif framing.length is None:
@@ -86,19 +89,22 @@ class Intake:
         self._part = _Part.HEAD
 
     def body(self) -> bytes:
-        """The body's next bytes that were checked, in their framing; empty if there are none yet.
+        """The body's next bytes, empty if there are none yet; a chunked body's in one chunk of our own, without extensions.
 
         What was right before a fault comes first; the call after that raises.
         """
-        taken = bytearray()
+        data = bytearray()
         try:
-            while piece := self._body_piece():
-                taken += piece
+            while self._read_body(data):
+                pass
         except Refusal as refusal:
-            if not taken:
+            if not data:
                 raise
             self._fault = refusal
-        return bytes(taken)
+        if not self._chunked:
+            return bytes(data)
+        last, self._last_chunk = self._last_chunk, b""
+        return (b"%x\r\n%b\r\n" % (len(data), bytes(data)) if data else b"") + last
 
     def rest(self) -> bytes:
         """Everything that is left, of a connection that is a tunnel now."""
@@ -106,69 +112,74 @@ class Intake:
         self._buffer.clear()
         return taken
 
-    def _body_piece(self) -> bytes:
+    def _read_body(self, data: bytearray) -> bool:
+        """One step, whose bytes are added to `data`; whether there was something to read."""
         if self._fault is not None:
             raise self._fault
         match self._part:
             case _Part.HEAD | _Part.DONE:
-                return b""
+                return False
             case _Part.UNTIL_CLOSE:
-                return self.rest()
+                taken = self.rest()
+                data += taken
+                return bool(taken)
             case _Part.LENGTH:
-                return self._bytes(_Part.DONE)
+                return self._read_bytes(data, _Part.DONE)
             case _Part.CHUNK_DATA:
-                return self._bytes(_Part.CHUNK_END)
+                return self._read_bytes(data, _Part.CHUNK_END)
             case _Part.CHUNK_END:
-                return self._chunk_end()
+                return self._read_chunk_end()
             case _Part.CHUNK_LINE:
-                return self._chunk_line()
+                return self._read_chunk_line()
             case _Part.TRAILERS:
-                return self._trailers()
+                return self._read_trailers()
 
-    def _bytes(self, after: _Part) -> bytes:
-        taken = bytes(self._buffer[: self._left])
+    def _read_bytes(self, data: bytearray, after: _Part) -> bool:
+        taken = self._buffer[: self._left]
         del self._buffer[: len(taken)]
+        data += taken
         self._left -= len(taken)
         if not self._left:
             self._part = after
-        return taken
+        return bool(taken)
 
-    def _chunk_end(self) -> bytes:
+    def _read_chunk_end(self) -> bool:
         taken = bytes(self._buffer[:2])
         if not b"\r\n".startswith(taken):
             raise Refusal(Fault.CHUNK)
         if len(taken) < 2:
-            return b""
+            return False
         del self._buffer[:2]
         self._part = _Part.CHUNK_LINE
-        return taken
+        return True
 
-    def _chunk_line(self) -> bytes:
-        line = self._line(self._limits.chunk_line_bytes, Refusal(Fault.CHUNK))
+    def _read_chunk_line(self) -> bool:
+        line = self._line(self._limits.chunk_line_bytes, Fault.CHUNK, 400)
         if line is None:
-            return b""
+            return False
         if (match := _CHUNK.fullmatch(line)) is None:
             raise Refusal(Fault.CHUNK)
         self._left = int(match[1], 16)
         self._part = _Part.CHUNK_DATA if self._left else _Part.TRAILERS
-        return match[1] + b"\r\n"
+        return True
 
-    def _trailers(self) -> bytes:
-        while (line := self._line(self._head_room(), Refusal(Fault.HEAD_TOO_LARGE, 431))) is not None:
+    def _read_trailers(self) -> bool:
+        while (line := self._line(self._head_room(), Fault.HEAD_TOO_LARGE, 431)) is not None:
             if line:
                 self._add_line(line)
                 continue
             lines = self._take_lines()
             read_trailers(lines)
             self._part = _Part.DONE
-            return b"".join(line + b"\r\n" for line in (*lines, b""))
-        return b""
+            self._last_chunk = b"0\r\n" + b"".join(line + b"\r\n" for line in (*lines, b""))
+            return True
+        return False
 
-    def _line(self, room: int, over: Refusal) -> bytes | None:
-        """The next line without its CRLF; raises `over` if it is longer than `room`, complete or not."""
+    def _line(self, room: int, over: Fault, status: int) -> bytes | None:
+        """The next line without its CRLF; longer than `room`, complete or not, it is refused with `over` and `status`."""
         end = self._buffer.find(b"\n", self._searched)
         if (end if end >= 0 else len(self._buffer)) > room:
-            raise over
+            raise Refusal(over, status)
         if end < 0:
             self._searched = len(self._buffer)
             return None
@@ -194,6 +205,6 @@ class Intake:
     def _head_room(self) -> int:
         return max(self._limits.head.head_bytes - self._line_bytes, 0)
 
-    def _head_fault(self) -> Refusal:
+    def _head_fault(self) -> tuple[Fault, int]:
         """What a line that is too long says: before the first one ends, the target is to blame."""
-        return Refusal(Fault.HEAD_TOO_LARGE, 431) if self._lines else Refusal(Fault.TARGET_TOO_LONG, 414)
+        return (Fault.HEAD_TOO_LARGE, 431) if self._lines else (Fault.TARGET_TOO_LONG, 414)
