@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("compiler/meshc", "grammar/meshc_grammar", "targets/envoy/meshc_envoy")
+PACKAGES = ("compiler/meshc", "grammar/meshc_grammar", "targets/envoy/meshc_envoy", "proxy/meshc_proxy")
 DATA = {
     "policies/std": "meshc/std",
     "docs/diagnostics": "meshc/pages/diagnostics",

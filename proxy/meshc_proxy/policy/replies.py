@@ -1,0 +1,76 @@
+"""What the proxy answers itself, worded as Envoy 1.40 does.
+
+Source: Envoy's local replies; to a gRPC request they are a status of gRPC's in a head without body, and HTTP 200.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+from urllib.parse import quote
+
+from meshc_proxy.wire.bridge import is_grpc
+from meshc_proxy.wire.events import Data, End, Headers, RequestHead, ResponseHead
+
+
+class Flag(Enum):
+    """Envoy's response flags, for logs and metrics."""
+
+    NONE = "-"
+    NO_ROUTE = "NR"
+    RATE_LIMITED = "RL"
+    FAULT_INJECTED = "FI"
+    NO_HEALTHY_UPSTREAM = "UH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer of the proxy's own: `details` says why in Envoy's words, for logs; the client never sees it."""
+
+    status: int
+    body: bytes = b""
+    headers: Headers = ()
+    flag: Flag = Flag.NONE
+    details: str = ""
+
+
+BAD_REQUEST: Final = Reply(status=400, details="path_normalization_failed")
+ACCESS_DENIED: Final = Reply(status=403, body=b"RBAC: access denied", details="rbac_access_denied_matched_policy")
+RATE_LIMITED: Final = Reply(
+    status=429, body=b"local_rate_limited", flag=Flag.RATE_LIMITED, details="local_rate_limited"
+)
+NO_ROUTE: Final = Reply(status=404, flag=Flag.NO_ROUTE, details="route_not_found")
+
+_GRPC_STATUSES: Final = {400: 13, 401: 16, 403: 7, 404: 12, 429: 8, 502: 14, 503: 14, 504: 14}
+_UNKNOWN: Final = 2
+_PLAIN_IN_MESSAGE: Final = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}~"
+
+
+def unauthenticated(text: str) -> Reply:
+    """A token that is missing or bad; `text` is Envoy's sentence."""
+    challenge = (b"www-authenticate", b'Bearer realm="", error="invalid_token"')
+    details = f"jwt_authn_access_denied{{{text.replace(' ', '_')}}}"
+    return Reply(status=401, body=text.encode(), headers=(challenge,), details=details)
+
+
+def reply_events(request: RequestHead, reply: Reply) -> tuple[ResponseHead | Data | End, ...]:
+    """The events that answer `request`."""
+    if is_grpc(request.headers):
+        return _grpc_events(request, reply)
+    body = b"" if request.method == b"HEAD" else reply.body
+    headers = reply.headers
+    if reply.body:
+        headers = ((b"content-length", b"%d" % len(reply.body)), (b"content-type", b"text/plain"), *headers)
+    head = ResponseHead(stream=request.stream, status=reply.status, headers=headers, ends=not body)
+    data = (Data(stream=request.stream, data=body),) if body else ()
+    return (head, *data, End(stream=request.stream))
+
+
+def _grpc_events(request: RequestHead, reply: Reply) -> tuple[ResponseHead | End, ...]:
+    message = quote(reply.body, safe=_PLAIN_IN_MESSAGE).encode()
+    headers: Headers = (
+        (b"content-type", b"application/grpc"),
+        (b"grpc-status", b"%d" % _GRPC_STATUSES.get(reply.status, _UNKNOWN)),
+    )
+    if message:
+        headers = (*headers, (b"grpc-message", message))
+    return ResponseHead(stream=request.stream, status=200, headers=headers, ends=True), End(stream=request.stream)
