@@ -74,9 +74,9 @@ def test_a_file_that_cannot_be_read_is_an_error(compiled: Path, meshc: Run) -> N
 
 def test_a_folder_without_files_and_a_target_without_reader(compiled: Path, meshc: Run) -> None:
     assert meshc("verify", "--target", "istio", "--out", "nowhere").status == 2
-    ran = meshc("verify", "--target", "envoy")
+    ran = meshc("verify", "--target", "linkerd")
     assert ran.status == 2
-    assert "envoy cannot be read back yet" in ran.err
+    assert "linkerd cannot be read back yet" in ran.err
 
 
 def test_nothing_is_written_that_is_not_proven(compiled: Path, meshc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
