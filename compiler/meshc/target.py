@@ -126,6 +126,10 @@ TargetOptions = Mapping[str, str]
 """A target's own section of `meshc.yaml`, and `unsupported`: names and values, lists joined by blanks; checked where it is read."""
 
 
+def _nothing(_: TargetOptions) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A mesh that programs compile to. `oldest_version` is the oldest release that `support` holds for.
@@ -133,7 +137,7 @@ class Target:
     `place` is there for targets whose files a single machine can run as they are. `read` understands the target's
     configuration, whoever wrote it, as far as `reads` says. `expressed` is the mesh as the target is to run it, by the table and the options alone:
     without what is left out, and with what the table says is different. What is emitted must read back as that, provided
-    that `assumes` holds: clauses that the table states.
+    that `assumes` holds: clauses that the table states, or an option brings with it.
     """
 
     name: str
@@ -144,4 +148,4 @@ class Target:
     read: "Reader | None" = None
     reads: frozenset["Aspect"] = frozenset()
     expressed: Callable[[Mesh, TargetOptions], Mesh] | None = None
-    assumes: tuple[str, ...] = ()
+    assumes: Callable[[TargetOptions], tuple[str, ...]] = _nothing

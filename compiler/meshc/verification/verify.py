@@ -40,7 +40,7 @@ def verify_files(
 
 
 def _is_proven(target: Target, mesh: Mesh, reading: Reading, options: TargetOptions) -> bool:
-    if reading.unknown or not {one.text for one in reading.assumptions} <= set(target.assumes):
+    if reading.unknown or not {one.text for one in reading.assumptions} <= set(target.assumes(options)):
         return False
     expected, found = _sides(target, mesh, reading, options)
     return Comparer().compare(Side(mesh=expected), Side(mesh=found)).is_empty
@@ -52,7 +52,7 @@ def _findings(
     for unknown in reading.unknown:
         yield diagnose("not-verified", unknown.span, f"{target.name}: cannot be read back: {unknown.message}")
     for assumed in reading.assumptions:
-        if assumed.text not in target.assumes:
+        if assumed.text not in target.assumes(options):
             message = f"{target.name}: holds only if {assumed.text}"
             yield diagnose("not-verified", assumed.span, message)
     expected, found = _sides(target, mesh, reading, options)

@@ -20,7 +20,7 @@ from meshc_envoy.addresses import (
 from meshc_envoy.emit import emit
 from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
 from meshc_envoy.place import place
-from meshc_envoy.read import ASSUMES, expressed, read
+from meshc_envoy.read import ASSUMES, BUNDLES, expressed, read
 from meshc_envoy.support import SUPPORT
 
 
@@ -37,6 +37,11 @@ def _emit(mesh: Mesh, options: TargetOptions) -> Emission:
     )
 
 
+def _assumes(options: TargetOptions) -> tuple[str, ...]:
+    """Where an agent brings the certificates, which authorities it gives for a trust domain is its own to say."""
+    return (*ASSUMES, BUNDLES) if options.get("certificates") == "sds" else ASSUMES
+
+
 TARGET: Final = Target(
     name="envoy",
     oldest_version="1.40",
@@ -46,7 +51,7 @@ TARGET: Final = Target(
     read=read,
     reads=frozenset(Aspect),
     expressed=expressed,
-    assumes=ASSUMES,
+    assumes=_assumes,
 )
 """The target, found through the entry-point group `meshc.targets`."""
 

@@ -17,6 +17,10 @@ def _emit(mesh: Mesh, options: TargetOptions) -> Emission:
     return emit(mesh, read_options(options))
 
 
+def _assumes(_: TargetOptions) -> tuple[str, ...]:
+    return ASSUMES
+
+
 TARGET: Final = Target(
     name="istio",
     oldest_version="1.27",
@@ -25,7 +29,7 @@ TARGET: Final = Target(
     read=read,
     reads=frozenset({Aspect.ACCESS}),
     expressed=expressed,
-    assumes=ASSUMES,
+    assumes=_assumes,
 )
 """The target, found through the entry-point group `meshc.targets`."""
 

@@ -4,7 +4,7 @@
 """
 
 from meshc_envoy.read.expressed import expressed
-from meshc_envoy.read.notes import ASSUMES
+from meshc_envoy.read.notes import ASSUMES, BUNDLES
 from meshc_envoy.read.reader import read
 
-__all__ = ["ASSUMES", "expressed", "read"]
+__all__ = ["ASSUMES", "BUNDLES", "expressed", "read"]
