@@ -24,9 +24,6 @@ from meshc_harness.edits import random_pieces
 from meshc_harness.expressible import expressed as cut_down
 from meshc_harness.routes import routed_program
 
-_NEAR = "locality"
-"""The case whose endpoints have priorities, which a reading says it does not know."""
-
 
 def differences(mesh: Mesh, reading: Reading) -> Difference:
     """What was read otherwise than the target is to run it."""
@@ -49,7 +46,7 @@ def expressible(case: str) -> Mesh | None:
     return None if wrong else mesh
 
 
-@pytest.mark.parametrize("case", [case for case in cases() if case != _NEAR])
+@pytest.mark.parametrize("case", cases())
 def test_golden_case(case: str) -> None:
     mesh = expressible(case)
     if mesh is None:
@@ -59,11 +56,37 @@ def test_golden_case(case: str) -> None:
     assert not difference.subjects
 
 
-def test_priorities_of_endpoints_are_said_to_be_unknown() -> None:
-    mesh = expressible(_NEAR)
-    assert mesh is not None
-    reading, _ = round_trip(mesh)
-    assert {one.message for one in reading.unknown} == {"priorities of endpoints are not understood"}
+def _near(wish: str, zones: str) -> str:
+    caller = " ".join(
+        f'endpoint "10.0.1.{place}:80" {{ zone "{zone}" }}' for place, zone in enumerate(zones.split(), 1)
+    )
+    places = ("west/a", "west/b", "east/a", "east/b", "north/a", "south/a")
+    served = " ".join(f'endpoint "10.0.0.{place}:80" {{ zone "{zone}" }}' for place, zone in enumerate(places, 1))
+    return f"""
+    namespace shop
+    service web in shop {{ port 80 http {caller} }}
+    service cart in shop {{ port 80 http {served} }}
+    access cart {{ allow web }}
+    traffic cart {{ {wish} }}
+    """
+
+
+@pytest.mark.parametrize("zones", ["west/a", "west/a east/b", "south/a south/b", "west/b east/a north/a elsewhere/x"])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "locality prefer",
+        'locality failover "west" -> "north"',
+        'locality prefer locality failover "west" -> "north" locality failover "east" -> "south" locality failover "south" -> "west"',
+        'locality failover "west" -> "east/b"',
+    ],
+)
+def test_locality(wish: str, zones: str) -> None:
+    analysis = analyze_text(_near(wish, zones))
+    assert analysis.mesh is not None, analysis.diagnostics
+    reading, difference = round_trip(analysis.mesh)
+    assert not reading.unknown
+    assert not difference.subjects
 
 
 @pytest.mark.parametrize("case", ["allow-and-deny", "jwt", "routes", "rate-limits", "external-traffic"])
