@@ -1,6 +1,6 @@
 """What is emitted reads back as what the target is to run: golden cases, examples, and random programs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -30,11 +30,11 @@ def differences(mesh: Mesh, reading: Reading) -> Difference:
     return Comparer().compare(Side(mesh=expressed(mesh, {})), Side(mesh=reading.mesh))
 
 
-def round_trip(mesh: Mesh) -> tuple[Reading, Difference]:
+def round_trip(mesh: Mesh, options: Mapping[str, str] | None = None) -> tuple[Reading, Difference]:
     """Emit, read, compare."""
-    emission = TARGET.emit(mesh, {})
+    emission = TARGET.emit(mesh, options or {})
     assert emission.documents
-    reading = read(objects_of_documents(emission.documents, "out")[0], bare(mesh), {})
+    reading = read(objects_of_documents(emission.documents, "out")[0], bare(mesh), options or {})
     return reading, differences(mesh, reading)
 
 
@@ -52,6 +52,16 @@ def test_golden_case(case: str) -> None:
     if mesh is None:
         pytest.skip("Envoy cannot express it")
     reading, difference = round_trip(mesh)
+    assert not reading.unknown
+    assert not difference.subjects
+
+
+@pytest.mark.parametrize("case", ["federation", "mtls-permissive", "external-traffic", "tcp"])
+@pytest.mark.parametrize("options", [{"certificates": "sds"}, {"tls-directory": "/tls"}, {"unsupported": "warn"}])
+def test_options(case: str, options: Mapping[str, str]) -> None:
+    mesh = expressible(case)
+    assert mesh is not None
+    reading, difference = round_trip(mesh, options)
     assert not reading.unknown
     assert not difference.subjects
 
@@ -120,7 +130,7 @@ def _access(rng: Random) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "seeds"),
-    [(_access, range(280)), (_edited, range(160)), (_traffic, range(90))],
+    [(_access, range(330)), (_edited, range(160)), (_traffic, range(90))],
     ids=["access", "edited", "traffic"],
 )
 def test_random_programs(make: Callable[[Random], str], seeds: range) -> None:
