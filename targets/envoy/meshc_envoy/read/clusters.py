@@ -6,7 +6,7 @@ other leads where its addresses do.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from meshc import ir
@@ -50,7 +50,8 @@ class Addressed:
 class Upstream:
     """Where a cluster leads, and what it has of the port's settings. `server` is the identity that it demands, None for plaintext.
 
-    `budget` is the share of retries in percent; `groups` are the zones of endpoints by priority, empty where all are alike.
+    `budget` is the share of retries in percent; `groups` are the zones of endpoints by priority, empty where all
+    are alike, and `zone` is the caller's.
     """
 
     key: PortKey
@@ -61,6 +62,7 @@ class Upstream:
     server: str | None
     balance: ir.BalancePolicy
     groups: tuple[tuple[str, ...], ...]
+    zone: str
     span: Span
 
 
@@ -71,11 +73,8 @@ class Clusters:
     messages: Mapping[str, Message]
     addressed: Addressed
     endpoints: Mapping[str, Message]
-    _read: dict[str, Upstream]
-
-    @classmethod
-    def of(cls, messages: Mapping[str, Message], addressed: Addressed, endpoints: Mapping[str, Message]) -> "Clusters":
-        return cls(messages, addressed, endpoints, {})
+    zone: str
+    _read: dict[str, Upstream] = field(default_factory=dict)
 
     def application(self, name: str, at: Message) -> tuple[int, bool]:
         """The port of the application behind a listener, and whether it speaks HTTP/2."""
@@ -139,6 +138,7 @@ class Clusters:
             server=server,
             balance=_POLICIES[balance],
             groups=_groups(cluster),
+            zone=self.zone,
             span=cluster.span,
         )
 

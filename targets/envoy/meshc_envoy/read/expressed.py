@@ -7,7 +7,7 @@
 - What two spellings of the language share is spelled in one way: defaults, header changes, URLs of redirects.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from meshc_envoy.joined_headers import close_joined
 from meshc_envoy.reach import is_meant, route_destinations, visible_routes
 from meshc_envoy.read.entering import fold_all
 from meshc_envoy.read.folding import fold_access, fold_routes
+from meshc_envoy.read.nearness import groups_for, settled
 
 _CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 _CONNECT_MS: Final = 5000
@@ -32,7 +33,7 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
     directory = Directory.of(mesh)
     lists: dict[PortKey, dict[str, tuple[ir.Route, ...]]] = {}
     asked: dict[PortKey, set[str]] = {}
-    used: set[PortKey] = set()
+    used: dict[PortKey, set[tuple[str, str | None]]] = {}
     for identity in dict.fromkeys(one.identity for one in mesh.workloads):
         peers, externals = directory.reachable(identity)
         held: tuple[tuple[ir.Workload | ir.External, ir.PortPolicy], ...] = (*peers, *externals)
@@ -42,13 +43,14 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
             for route in routes:
                 for one in (*route_destinations(route), *(each.destination for each in route.settings.mirrors)):
                     key = (one.namespace, one.service, one.port)
-                    used.add(key)
+                    used.setdefault(key, set()).add((identity, one.version))
                     asked.setdefault(key, set()).add(identity)
     identities = dict.fromkeys(one.identity for one in mesh.workloads)
     return replace(
         mesh,
         workloads=tuple(
-            _workload(one, _Held(lists=lists, used=used, identities=identities.keys())) for one in mesh.workloads
+            _workload(one, _Held(lists=lists, used=used, zones=_zones(mesh), identities=identities.keys()))
+            for one in mesh.workloads
         ),
         externals=tuple(_external(one, lists, asked) for one in mesh.externals),
     )
@@ -59,10 +61,13 @@ Lists = dict[PortKey, dict[str, tuple[ir.Route, ...]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
-    """What callers hold of ports: their routes by identity, the ports that some route leads to, and all callers."""
+    """What callers hold of ports: their routes by identity, the ports that some route leads to, each with the
+    callers and the versions that they use, and the zones of all callers.
+    """
 
     lists: Lists
-    used: set[PortKey]
+    used: Mapping[PortKey, set[tuple[str, str | None]]]
+    zones: Mapping[str, set[str]]
     identities: Collection[str]
 
 
@@ -84,8 +89,42 @@ def _port(workload: ir.Workload, port: ir.PortPolicy, held: _Held) -> ir.PortPol
         jwts=tuple(_jwt(one, required=required) for one in port.jwts),
         limits=tuple(replace(one, condition=close_joined(one.condition, refuses=True)) for one in port.limits),
         routes=fold_all(port, key, held.lists.get(key, {}), held.identities),
-        settings=_connection(port.settings) if key in held.used else ir.Settings(),
+        settings=_inside(workload, port.settings, held, key) if key in held.used else ir.Settings(),
     )
+
+
+def _zones(mesh: ir.Mesh) -> Mapping[str, set[str]]:
+    """The zones that callers of each identity run in; a caller of several zones is told them only where nearness counts."""
+    counts = any(port.settings.locality is not None for one in mesh.workloads for port in one.ports)
+    found: dict[str, set[str]] = {}
+    for workload in mesh.workloads:
+        zones = {endpoint.zone or "" for endpoint in workload.endpoints}
+        if counts or len(zones) == 1:
+            found.setdefault(workload.identity, set()).update(zones - {""})
+    return found
+
+
+def _inside(workload: ir.Workload, settings: ir.Settings, held: _Held, key: PortKey) -> ir.Settings:
+    """The settings of a workload's port, with the wish for nearness as callers' priorities say it."""
+    plain = _connection(settings)
+    if settings.locality is None:
+        return plain
+    orders = {
+        (caller, version): groups
+        for identity, version in held.used[key]
+        for caller in held.zones.get(identity, ())
+        if (groups := groups_for(settings.locality, caller, _where(workload, version)))
+    }
+    return replace(plain, locality=settled(settings.locality, orders))
+
+
+def _where(workload: ir.Workload, version: str | None) -> list[str]:
+    """The zones of the endpoints of a version."""
+    if workload.discovery is ir.Discovery.EDS:
+        return []
+    if not workload.endpoints:
+        return [] if workload.discovery is ir.Discovery.STATIC else [""]
+    return [one.zone or "" for one in workload.endpoints if version in {None, one.version}]
 
 
 def _jwt(jwt: ir.Jwt, *, required: bool) -> ir.Jwt:
@@ -148,6 +187,7 @@ def _connection(settings: ir.Settings) -> ir.Settings:
         circuit_breaker=bounds,
         outlier_detection=outlier,
         health_check=settings.health_check,
+        locality=settings.locality,
         tls_ca_file=None if settings.tls_ca_file == _CA_FILE else settings.tls_ca_file,
         tls_sni=settings.tls_sni,
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from meshc.reading import ConfigObject, Step
@@ -10,6 +11,13 @@ from meshc.source import Span
 from meshc.target import Json
 
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s")
+
+
+@lru_cache(maxsize=1024)
+def _milliseconds(text: str) -> int | None:
+    found = _DURATION.fullmatch(text)
+    amount = None if found is None else Fraction(found[1]) * 1000
+    return None if amount is None or amount.denominator != 1 else int(amount)
 
 
 class NotUnderstoodError(Exception):
@@ -103,17 +111,16 @@ class Message:
         value = self._get(name)
         if value is None:
             return None
-        found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-        amount = None if found is None else Fraction(found[1]) * 1000
-        if amount is None or amount.denominator != 1:
+        amount = _milliseconds(value) if isinstance(value, str) else None
+        if amount is None:
             raise self.error(f"`{name}` should be a duration in seconds, down to a millisecond", name)
-        return int(amount)
+        return amount
 
     def message(self, name: str) -> "Message | None":
         value = self._get(name)
         if value is None:
             return None
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict | Mapping):
             raise self.error(f"`{name}` should be a message", name)
         return Message(value, self._source, self, (name,))
 
@@ -157,7 +164,7 @@ class Message:
         if not isinstance(value, list | tuple):
             raise self.error(f"`{name}` should be a list", name)
         for place, one in enumerate(value):
-            if not isinstance(one, Mapping):
+            if not isinstance(one, dict | Mapping):
                 raise self.error(f"`{name}` should be a list of messages", name, place)
             yield Message(one, self._source, self, (name, place))
 

@@ -18,11 +18,10 @@ LED_THERE = "the calls of applications are led to the outbound listeners"
 HOST_FORMS = "callers write a host with its namespace and port"
 BUNDLES = "the authorities of a trust domain sign its own identities alone"
 
-ENDPOINT_ORDER = "endpoints are preferred as the mesh wants it, which their priorities say"
 MARKED_LINES = "no request that is counted or logged by a header repeats one whose lines Envoy joins"
 STATUSES = "what is malformed, and what is refused for its token, is answered with Envoy's own status"
 
-ASSUMES: tuple[str, ...] = (HOST_PORT, HOST_FORMS, ENDPOINT_ORDER, MARKED_LINES, STATUSES)
+ASSUMES: tuple[str, ...] = (HOST_PORT, HOST_FORMS, MARKED_LINES, STATUSES)
 """What emitted configuration may rest on; none of it lets a request through. Guards that are missing are assumptions too, and not here."""
 
 

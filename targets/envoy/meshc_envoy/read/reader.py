@@ -92,7 +92,7 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
     if workload is None:
         raise car.message.error(f"whose sidecar `{car.node}` is, is not known", "node")
     found.seen.add((namespace, name))
-    clusters = Clusters.of(car.clusters, around.addressed, car.endpoints)
+    clusters = Clusters(car.clusters, around.addressed, car.endpoints, car.zone)
     numbers = {number: port for port in workload.ports for number in inbound_ports(workload, port)}
     outbound: list[Message] = []
     logs: list[tuple[ir.AccessLog, ...]] = []

@@ -9,7 +9,8 @@ from meshc.reading import Aspect
 from meshc.target import PortKey
 from meshc_envoy.read.clusters import Upstream
 from meshc_envoy.read.messages import NotUnderstoodError
-from meshc_envoy.read.notes import ENDPOINT_ORDER, Notes
+from meshc_envoy.read.nearness import wished
+from meshc_envoy.read.notes import Notes
 
 Hash = tuple[str, str | None]
 
@@ -29,14 +30,24 @@ def settings_of(
         if (same, one.balance) != (wanted, first.balance) or one.settings.circuit_breaker != _less(one, bounds):
             error = NotUnderstoodError("clusters of one port have different settings", one.span)
             notes.unknown(error, (Aspect.SETTINGS,), (key,))
-        if one.groups:
-            notes.assume(ENDPOINT_ORDER, one.span)
     return replace(
         first.settings,
         circuit_breaker=bounds,
         tls_sni=next(iter(names), None) if len(names) <= 1 else first.settings.tls_sni,
         load_balance=_balance(first, hashes, key, notes),
+        locality=_locality(upstreams, key, notes),
     )
+
+
+def _locality(upstreams: Sequence[Upstream], key: PortKey, notes: Notes) -> ir.Locality | None:
+    orders = {(one.zone, one.version): one.groups for one in upstreams if one.groups}
+    if not orders:
+        return None
+    found = wished(orders, upstreams[0].span)
+    if found is None or any(orders.get((one.zone, one.version), one.groups) != one.groups for one in upstreams):
+        error = NotUnderstoodError("these priorities of endpoints are not understood", upstreams[0].span)
+        notes.unknown(error, (Aspect.SETTINGS,), (key,))
+    return found
 
 
 def _has_retries(upstream: Upstream) -> bool:

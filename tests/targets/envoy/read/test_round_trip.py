@@ -1,6 +1,6 @@
 """What is emitted reads back as what the target is to run: golden cases, examples, and random programs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -18,15 +18,11 @@ from meshc.source import SourceFile
 from meshc.yaml_printer import print_documents
 from meshc_envoy import TARGET
 from meshc_envoy.read import expressed, read
-from meshc_envoy.read.notes import ENDPOINT_ORDER
 from meshc_harness.cluster_programs import cluster_program
 from meshc_harness.compare import TODAY, analyze_text
 from meshc_harness.edits import random_pieces
 from meshc_harness.expressible import expressed as cut_down
 from meshc_harness.routes import routed_program
-
-_NEAR = "locality"
-"""The case whose endpoints have priorities, which a reading says it does not know."""
 
 
 def differences(mesh: Mesh, reading: Reading) -> Difference:
@@ -34,11 +30,11 @@ def differences(mesh: Mesh, reading: Reading) -> Difference:
     return Comparer().compare(Side(mesh=expressed(mesh, {})), Side(mesh=reading.mesh))
 
 
-def round_trip(mesh: Mesh) -> tuple[Reading, Difference]:
+def round_trip(mesh: Mesh, options: Mapping[str, str] | None = None) -> tuple[Reading, Difference]:
     """Emit, read, compare."""
-    emission = TARGET.emit(mesh, {})
+    emission = TARGET.emit(mesh, options or {})
     assert emission.documents
-    reading = read(objects_of_documents(emission.documents, "out"), bare(mesh), {})
+    reading = read(objects_of_documents(emission.documents, "out"), bare(mesh), options or {})
     return reading, differences(mesh, reading)
 
 
@@ -50,7 +46,7 @@ def expressible(case: str) -> Mesh | None:
     return None if wrong else mesh
 
 
-@pytest.mark.parametrize("case", [case for case in cases() if case != _NEAR])
+@pytest.mark.parametrize("case", cases())
 def test_golden_case(case: str) -> None:
     mesh = expressible(case)
     if mesh is None:
@@ -60,11 +56,45 @@ def test_golden_case(case: str) -> None:
     assert not difference.subjects
 
 
-def test_priorities_of_endpoints_are_taken_for_what_the_mesh_wants() -> None:
-    mesh = expressible(_NEAR)
+@pytest.mark.parametrize("case", ["federation", "mtls-permissive", "external-traffic", "tcp"])
+@pytest.mark.parametrize("options", [{"certificates": "sds"}, {"tls-directory": "/tls"}, {"unsupported": "warn"}])
+def test_options(case: str, options: Mapping[str, str]) -> None:
+    mesh = expressible(case)
     assert mesh is not None
-    reading, difference = round_trip(mesh)
-    assert ENDPOINT_ORDER in {one.text for one in reading.assumptions}
+    reading, difference = round_trip(mesh, options)
+    assert not reading.unknown
+    assert not difference.subjects
+
+
+def _near(wish: str, zones: str) -> str:
+    caller = " ".join(
+        f'endpoint "10.0.1.{place}:80" {{ zone "{zone}" }}' for place, zone in enumerate(zones.split(), 1)
+    )
+    places = ("west/a", "west/b", "east/a", "east/b", "north/a", "south/a")
+    served = " ".join(f'endpoint "10.0.0.{place}:80" {{ zone "{zone}" }}' for place, zone in enumerate(places, 1))
+    return f"""
+    namespace shop
+    service web in shop {{ port 80 http {caller} }}
+    service cart in shop {{ port 80 http {served} }}
+    access cart {{ allow web }}
+    traffic cart {{ {wish} }}
+    """
+
+
+@pytest.mark.parametrize("zones", ["west/a", "west/a east/b", "south/a south/b", "west/b east/a north/a elsewhere/x"])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "locality prefer",
+        'locality failover "west" -> "north"',
+        'locality prefer locality failover "west" -> "north" locality failover "east" -> "south" locality failover "south" -> "west"',
+        'locality failover "west" -> "east/b"',
+    ],
+)
+def test_locality(wish: str, zones: str) -> None:
+    analysis = analyze_text(_near(wish, zones))
+    assert analysis.mesh is not None, analysis.diagnostics
+    reading, difference = round_trip(analysis.mesh)
     assert not reading.unknown
     assert not difference.subjects
 
@@ -100,7 +130,7 @@ def _access(rng: Random) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "seeds"),
-    [(_access, range(280)), (_edited, range(160)), (_traffic, range(90))],
+    [(_access, range(330)), (_edited, range(160)), (_traffic, range(90))],
     ids=["access", "edited", "traffic"],
 )
 def test_random_programs(make: Callable[[Random], str], seeds: range) -> None:
