@@ -298,7 +298,7 @@ def _diff(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument(
         "old",
         metavar="OLD",
-        help="a .mesh file, a directory, a git revision: git:REV[:PATH]; on one side also YAML of Istio: a file, a directory, or - for standard input",
+        help="a .mesh file, a directory, a git revision: git:REV[:PATH]; on one side also YAML or JSON of Istio or Envoy: a file, a directory, or - for standard input",
     )
     parser.add_argument("new", metavar="NEW", help="the same, for what it became")
     _environment(parser, "one environment (default: the programs and each of their environments)")

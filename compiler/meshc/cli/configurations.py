@@ -23,6 +23,8 @@ from meshc.verification import narrowed
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _ISTIO: Final = ".istio.io"
+_ENVOY: Final = frozenset({"static_resources", "configs"})
+"""What a bootstrap and a config dump have at their top."""
 _OTHERS: Final[Mapping[str, str]] = {
     "policy.linkerd.io": "Linkerd",
     "linkerd.io": "Linkerd",
@@ -68,9 +70,19 @@ def read_configuration(text: str, console: Console) -> Configuration:
     for one in objects:
         if one.group in _OTHERS:
             raise UsageError(f"`{one.file}`: configuration of {_OTHERS[one.group]} cannot be read yet")
-    if not any(one.group.endswith(_ISTIO) or "meshConfig" in one.data for one in objects):
-        raise UsageError(f"`{text}` holds no configuration of Istio, which is what can be read so far")
-    return Configuration(shown=text, target=find_target("istio"), objects=tuple(objects))
+    kinds = {kind for one in objects if (kind := _kind(one))}
+    if not kinds:
+        raise UsageError(f"`{text}` holds no configuration of Istio or Envoy, which is what can be read so far")
+    if len(kinds) > 1:
+        raise UsageError(f"`{text}` holds configuration of several meshes; compare with one at a time")
+    return Configuration(shown=text, target=find_target(kinds.pop()), objects=tuple(objects))
+
+
+def _kind(one: ConfigObject) -> str | None:
+    """The target that reads an object; None where none does."""
+    if one.group.endswith(_ISTIO) or "meshConfig" in one.data:
+        return "istio"
+    return "envoy" if _ENVOY & set(one.data) else None
 
 
 def compare_with(

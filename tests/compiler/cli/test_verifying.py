@@ -124,6 +124,17 @@ def test_a_policy_of_somebody_else_is_drift(compiled: Path, meshc: Run, monkeypa
     assert "<stdin>:" in ran.out
 
 
+def test_sidecars_that_drifted(compiled: Path, meshc: Run) -> None:
+    assert meshc("compile", "--target", "envoy").status == 0
+    assert "nothing changed" in meshc("diff", ".", "deploy/envoy", "--fail-on", "opened,closed,routing,settings").out
+    sidecar = Path("deploy/envoy/shop/cart.yaml")
+    sidecar.write_text(sidecar.read_text(encoding="utf-8").replace("/items/secret", "/items/x"), encoding="utf-8")
+    ran = meshc("diff", ".", "deploy/envoy", "--fail-on", "opened")
+    assert ran.status == 1
+    assert "opened: shop.web to GET /items/secret" in ran.out
+    assert meshc("verify", "--target", "envoy", "--out", "deploy").status == 1
+
+
 def test_what_is_not_understood_fails_every_gate(compiled: Path, meshc: Run) -> None:
     _edit("action: DENY", "action: CUSTOM")
     for gate in ("opened", "closed"):
@@ -137,7 +148,7 @@ def test_what_is_not_understood_fails_every_gate(compiled: Path, meshc: Run) -> 
     [
         (("deploy/istio", "deploy/istio"), "one side must be a program"),
         ((".", "linkerd.yaml"), "configuration of Linkerd cannot be read yet"),
-        ((".", "empty.yaml"), "holds no configuration of Istio"),
+        ((".", "empty.yaml"), "holds no configuration of Istio or Envoy"),
         ((".", "broken.yaml"), "cannot be read"),
     ],
 )
