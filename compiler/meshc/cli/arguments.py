@@ -21,6 +21,7 @@ class Arguments:
     out: Path | None = None
     format: str = "text"
     engine: str = "model"
+    via: str | None = None
     name: str | None = None
     fail_on: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
@@ -138,6 +139,14 @@ def _environment(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument("--env", dest="environment", metavar="NAME", help=help_text)
 
 
+def _via(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--via",
+        metavar="TARGET",
+        help="answer from what is compiled for this target, read back, and not from the program",
+    )
+
+
 def _check(commands: "_Commands", common: _Parser) -> None:
     parser = _command(
         commands,
@@ -233,6 +242,7 @@ def _test(commands: "_Commands", common: _Parser) -> None:
         default="model",
         help="who decides: the model, or real Envoys that run the compiled files (needs `meshc[envoy]`)",
     )
+    _via(parser)
     _environment(parser, "one environment (default: the program and each of its environments)")
     parser.add_argument("--format", choices=("text", "json", "junit"), default="text", help="how to print results")
     parser.add_argument(
@@ -269,6 +279,7 @@ def _decide(commands: "_Commands", common: _Parser) -> None:
     )
     _program(parser)
     parser.add_argument("--engine", choices=("model", "envoy"), default="model", help="who decides")
+    _via(parser)
     _environment(parser, "decide for this environment")
 
 

@@ -23,11 +23,19 @@ def run(arguments: Arguments, console: Console) -> int:
     if analysis.mesh is None:
         show(project, analysis.diagnostics, console)
         return 1
+    mesh = analysis.mesh
+    if arguments.via is not None:
+        from meshc.cli.via import NotCompiledError, mesh_via  # noqa: PLC0415  not often asked for
+
+        try:
+            mesh = mesh_via(arguments.via, project, mesh, console)
+        except NotCompiledError:
+            return 1
     if sys.stdin.isatty():
         console.say("reading requests from the terminal, one JSON object a line; Ctrl-D ends")
     if arguments.engine == "model":
-        return _decide_in_model(analysis.mesh, console)
-    return _decide_in_envoy(analysis.mesh, console)
+        return _decide_in_model(mesh, console)
+    return _decide_in_envoy(mesh, console)
 
 
 def _decide_in_model(mesh: Mesh, console: Console) -> int:

@@ -1,6 +1,7 @@
 """`meshc test`: the `test` blocks of a program, in the model or on real sidecars."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console
@@ -25,6 +26,16 @@ def run(arguments: Arguments, console: Console) -> int:
     if any(analysis.has_errors for _, analysis in analyses):
         show(project, merge_findings([(name, one.diagnostics) for name, one in analyses]), console)
         return 1
+    if arguments.via is not None:
+        from meshc.cli.via import NotCompiledError, mesh_via  # noqa: PLC0415  not often asked for
+
+        try:
+            analyses = tuple(
+                (name, replace(one, mesh=one.mesh and mesh_via(arguments.via, project, one.mesh, console)))
+                for name, one in analyses
+            )
+        except NotCompiledError:
+            return 1
     suites = [
         suite
         for name, analysis in analyses

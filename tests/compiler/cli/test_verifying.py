@@ -102,6 +102,23 @@ def test_nothing_is_written_that_is_not_proven(compiled: Path, meshc: Run, monke
     assert "DENY" not in FILE.read_text(encoding="utf-8")
 
 
+def test_tests_and_decisions_by_way_of_compiled_files(
+    compiled: Path, meshc: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("policies/test.mesh").write_text(
+        'test "t" { allow web GET cart /items/1 deny web GET cart /items/secret }\n', encoding="utf-8"
+    )
+    for target in ("envoy", "istio"):
+        assert "2 passed, 0 failed" in meshc("test", "--via", target).out
+        request = b'{"from": "web", "to": "cart:8080", "method": "GET", "path": "/items/secret"}\n'
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(request)))
+        ran = meshc("decide", "--via", target)
+        assert '"access": "deny"' in ran.out
+        assert f'"rule": "{target}/shop/cart.yaml:' in ran.out
+    assert meshc("test", "--via", "linkerd").status == 2
+    assert meshc("test", "--via", "nothing").status == 2
+
+
 # ---- drift ----------------------------------------------------------------------------------------------------------
 
 

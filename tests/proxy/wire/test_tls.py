@@ -51,7 +51,7 @@ def server(
     folder: Path, mode: PeerMode = PeerMode.REQUIRED, *, trust: Trust = TRUST, limits: TlsLimits | None = None
 ) -> Tls:
     context = loaded(server_context(trust, mode), folder, HERE, Names(uris=(PAY,)))
-    return Tls(context, server=True, trust=trust, at=NOW, now=0.0, limits=limits)
+    return Tls(context, server=True, trust=trust, at=datetime.now(UTC), now=0.0, limits=limits)
 
 
 def client(
@@ -59,7 +59,7 @@ def client(
 ) -> Tls:
     names = names or Names(uris=(CART,))
     context = loaded(client_context(TRUST), folder, authority, names, validity)
-    return Tls(context, server=False, trust=TRUST, at=NOW, now=0.0, server_name="pay.shop")
+    return Tls(context, server=False, trust=TRUST, at=datetime.now(UTC), now=0.0, server_name="pay.shop")
 
 
 def shake(one: Tls, other: Tls, *, bytewise: bool = False) -> tuple[list[TlsEvent], list[TlsEvent]]:
@@ -130,7 +130,7 @@ def test_without_certificate_only_where_it_is_allowed(folder: Path) -> None:
         (PeerMode.NONE, Established(protocol="h2", peer=None, version="TLSv1.3")),
         (PeerMode.REQUIRED, Broken(fault=PeerFault.HANDSHAKE)),
     ):
-        one = Tls(nobody, server=False, trust=TRUST, at=NOW, now=0.0)
+        one = Tls(nobody, server=False, trust=TRUST, at=datetime.now(UTC), now=0.0)
         _, theirs = shake(one, server(folder, mode))
         assert theirs == [expected]
 
@@ -171,7 +171,7 @@ def test_what_is_wrong_with_a_client(  # noqa: PLR0917
 
 def test_a_server_is_held_to_the_same(folder: Path) -> None:
     context = loaded(server_context(TRUST, PeerMode.REQUIRED), folder, THERE, Names(uris=(PAY,)))
-    one, other = client(folder), Tls(context, server=True, trust=TRUST, at=NOW, now=0.0)
+    one, other = client(folder), Tls(context, server=True, trust=TRUST, at=datetime.now(UTC), now=0.0)
     ours, _ = shake(one, other)
     assert ours == [Broken(fault=PeerFault.UNTRUSTED)]
 
@@ -191,7 +191,7 @@ def test_a_root_that_is_gone_is_refused_by_new_contexts(folder: Path) -> None:
 
 def test_no_session_is_resumed(folder: Path) -> None:
     context = loaded(client_context(TRUST), folder, HERE, Names(uris=(CART,)))
-    one, other = Tls(context, server=False, trust=TRUST, at=NOW, now=0.0), server(folder)
+    one, other = Tls(context, server=False, trust=TRUST, at=datetime.now(UTC), now=0.0), server(folder)
     shake(one, other)
     assert one.receive(other.send(b"x")) == (Plaintext(data=b"x"),)
     assert context.session_stats()["hits"] == 0
@@ -231,7 +231,7 @@ def test_a_handshake_has_a_size(folder: Path) -> None:
 
 def test_no_common_protocol_is_seen(folder: Path) -> None:
     context = loaded(client_context(TRUST, protocols=("spdy/1",)), folder, HERE, Names(uris=(CART,)))
-    _, theirs = shake(Tls(context, server=False, trust=TRUST, at=NOW, now=0.0), server(folder))
+    _, theirs = shake(Tls(context, server=False, trust=TRUST, at=datetime.now(UTC), now=0.0), server(folder))
     assert theirs == [Established(protocol="", peer=SpiffeId.parse(CART), version="TLSv1.3")]
 
 
@@ -249,7 +249,7 @@ def test_tls_1_1_is_refused(folder: Path) -> None:
 
 def test_a_client_without_trust_must_verify_a_name() -> None:
     with pytest.raises(ValueError, match="name"):
-        Tls(client_context(TRUST), server=False, trust=None, at=NOW, now=0.0)
+        Tls(client_context(TRUST), server=False, trust=None, at=datetime.now(UTC), now=0.0)
 
 
 def test_two_domains_do_not_share_an_authority() -> None:

@@ -1,0 +1,53 @@
+"""`--via TARGET`: answers from the compiled files, read back, instead of from the program."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from meshc.cli.console import Console, UsageError
+from meshc.cli.project import Project, show, target_options
+from meshc.ir import Mesh, PortPolicy, Workload
+from meshc.passes.support import has_errors
+from meshc.reading import Aspect
+from meshc.targets import TargetError, find_target
+from meshc.verification import ReadBackError, read_texts, texts_of
+
+
+class NotCompiledError(Exception):
+    """The target cannot express the program, which has been shown. Exit status 1."""
+
+
+def mesh_via(name: str, project: Project, mesh: Mesh, console: Console) -> Mesh:
+    """The mesh as the files of a target have it; what its reader does not read yet is as in the program.
+
+    Raises UsageError and NotCompiledError.
+    """
+    try:
+        target = find_target(name)
+    except TargetError as error:
+        raise UsageError(str(error)) from error
+    options = target_options(project.config, name)
+    emission = target.emit(mesh, options)
+    if has_errors(emission.diagnostics):
+        show(project, emission.diagnostics, console)
+        raise NotCompiledError
+    try:
+        reading = read_texts(target, mesh, texts_of(target, emission.documents), options)
+    except ReadBackError as error:
+        raise UsageError(f"{error} yet, so nothing can be answered by way of it") from error
+    if reading.unknown:
+        first = reading.unknown[0]
+        raise UsageError(f"what was compiled cannot be read back: {first.span}: {first.message}")
+    if target.reads == set(Aspect):
+        return reading.mesh
+    console.say(f"by way of {name} is who may call the services; routes and settings are the program's")
+    found = {(one.namespace, one.name): one for one in reading.mesh.workloads}
+    return replace(mesh, workloads=tuple(_overlaid(one, found) for one in mesh.workloads))
+
+
+def _overlaid(workload: Workload, found: Mapping[tuple[str, str], Workload]) -> Workload:
+    ports = zip(workload.ports, found[workload.namespace, workload.name].ports, strict=True)
+    return replace(workload, ports=tuple(_port(one, read) for one, read in ports))
+
+
+def _port(port: PortPolicy, read: PortPolicy) -> PortPolicy:
+    return replace(port, access=read.access, mtls=read.mtls, jwts=read.jwts)
