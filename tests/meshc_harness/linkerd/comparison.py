@@ -81,15 +81,30 @@ def access_differences(mesh: Mesh, emission: Emission, requests: Iterable[Reques
         if raw is None:
             continue
         decision = evaluator.decide(request)
-        for order in Precedence:
-            answer = Inbound(cluster, order).decide(request.namespace, request.service, request.port, raw)
+        for proxy in _proxies(cluster):
+            answer = proxy.decide(request.namespace, request.service, request.port, raw)
             shown = f"`{request.namespace}.{request.service}:{request.port}`"
             is_listed = request.identity not in known and any(
                 f"the callers of {shown} are listed" in one for one in notes
             )
-            if not _agree(decision, answer, request, is_listed=is_listed, is_probe=_is_probe(mesh, request)):
-                found.append(f"{request}\n  model: {decision}\n  {order.value}: {answer}")
+            is_missed = proxy.compares_letters and raw.host != normal_host(raw.host)
+            may_refuse = is_listed or is_missed or is_stricter(request)
+            if not _agree(decision, answer, may_refuse=may_refuse, is_probe=_is_probe(mesh, request)):
+                found.append(f"{request}\n  model: {decision}\n  {proxy.order.value}: {answer}")
     return found
+
+
+def _proxies(cluster: Cluster) -> tuple[Inbound, ...]:
+    """Every release of the proxy that differs in which route it takes."""
+    return (
+        Inbound(cluster, Precedence.LENGTH, compares_letters=True),
+        *(Inbound(cluster, order) for order in Precedence),
+    )
+
+
+def normal_host(host: str) -> str:
+    """A host as the language sees it."""
+    return host.lower().partition(":")[0].removesuffix(".")
 
 
 def _is_probe(mesh: Mesh, request: Request) -> bool:
@@ -100,10 +115,10 @@ def _is_probe(mesh: Mesh, request: Request) -> bool:
     return (request.method, (request.path or "").partition("?")[0], target) in asked
 
 
-def _agree(decision: Decision, answer: Answer, request: Request, *, is_listed: bool, is_probe: bool) -> bool:
+def _agree(decision: Decision, answer: Answer, *, may_refuse: bool, is_probe: bool) -> bool:
     if answer.allowed == bool(decision.allowed) or (answer.allowed and is_probe):
         return True
-    return not answer.allowed and (is_listed or is_stricter(request))
+    return not answer.allowed and may_refuse
 
 
 def is_stricter(request: Request) -> bool:
