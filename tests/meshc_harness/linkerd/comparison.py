@@ -19,6 +19,9 @@ from meshc_harness.linkerd.outbound import Outbound, Sent
 ELSEWHERE = "10.200.0.7"
 """Instead of a loopback address, from which Linkerd lets everything through."""
 
+GRPC_HEALTH = "/grpc.health.v1.Health/Check"
+"""What a gRPC probe asks."""
+
 
 def documents_of(emission: Emission) -> list[Object]:
     """What a cluster would read."""
@@ -88,7 +91,9 @@ def access_differences(mesh: Mesh, emission: Emission, requests: Iterable[Reques
                 f"the callers of {shown} are listed" in one for one in notes
             )
             is_missed = proxy.compares_letters and raw.host != normal_host(raw.host)
-            may_refuse = is_listed or is_missed or is_stricter(request)
+            is_foreign = _domain(request.identity) not in {None, mesh.trust_domain}
+            is_unseen = any(not value.isascii() for _, value in request.headers)
+            may_refuse = is_listed or is_missed or is_foreign or is_unseen or is_stricter(request)
             if not _agree(decision, answer, may_refuse=may_refuse, is_probe=_is_probe(mesh, request)):
                 found.append(f"{request}\n  model: {decision}\n  {proxy.order.value}: {answer}")
     return found
@@ -102,6 +107,11 @@ def _proxies(cluster: Cluster) -> tuple[Inbound, ...]:
     )
 
 
+def _domain(identity: str | None) -> str | None:
+    """Whose certificate it is. Peers of other domains have SPIFFE ids here, which no pattern of a namespace or a domain takes."""
+    return None if identity is None else identity.removeprefix("spiffe://").partition("/")[0]
+
+
 def normal_host(host: str) -> str:
     """A host as the language sees it."""
     return host.lower().partition(":")[0].removesuffix(".")
@@ -111,7 +121,10 @@ def _is_probe(mesh: Mesh, request: Request) -> bool:
     """Whether a request is what the kubelet asks, which the support table says is open."""
     one = next(one for one in mesh.workloads if (one.namespace, one.name) == (request.namespace, request.service))
     target = next(port.target for port in one.ports if port.number == request.port)
-    asked = {(probe.method, probe.path, probe.port) for probe in one.probes}
+    asked = {
+        ("POST", GRPC_HEALTH, probe.port) if probe.method == "GRPC" else (probe.method, probe.path, probe.port)
+        for probe in one.probes
+    }
     return (request.method, (request.path or "").partition("?")[0], target) in asked
 
 
