@@ -34,7 +34,7 @@ def compiled(tmp_path: Path, text: str, target: str) -> dict[str, str]:
     "edit",
     [
         ("to GET /items/{id}", "to GET|HEAD /items/{id}"),
-        ("deny anyone to /internal/**", 'deny anyone to /internal/** deny anyone when host == "a.example"'),
+        ("deny anyone to /internal/**", "deny anyone to /internal/** deny anyone from 10.6.0.0/16"),
         ("allow cart to GET }", "allow cart, web to GET }"),
         ("timeout 2s", "timeout 3s"),
     ],

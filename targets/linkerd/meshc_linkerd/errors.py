@@ -1,4 +1,4 @@
-"""What Linkerd cannot say."""
+"""What Linkerd cannot say of the callers' side."""
 
 
 class InexpressibleError(Exception):

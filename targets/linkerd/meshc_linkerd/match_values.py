@@ -7,7 +7,7 @@ from typing import Final, assert_never, get_args
 from meshc import ir
 from meshc.features import REGISTERED_METHODS
 from meshc.semantics.languages.re2_syntax import read_re2
-from meshc_linkerd.predicates import HeaderTest, HostTest, InexpressibleError, MethodTest, QueryTest, TabledError, Test
+from meshc_linkerd.predicates import HeaderTest, HostTest, MethodTest, QueryTest, TabledError, Test, UntestableError
 from meshc_linkerd.regular import MAX_LENGTH, UnprintableError, printed, quoted
 from meshc_linkerd.resources.gateway import HeaderMatch, Method, QueryMatch
 
@@ -24,24 +24,24 @@ _DROPPED: Final = ("x-forwarded-client-cert", "x-envoy-")
 
 
 def check_test(test: Test) -> None:
-    """Raises InexpressibleError for a test that no match can make, the text names it; TabledError where the table says so."""
+    """Raises UntestableError for a test that no match can make, the text names it; TabledError where the table says so."""
     match test:
         case MethodTest(method):
             if method not in REGISTERED_METHODS:
                 raise TabledError
             if method not in METHODS:
-                raise InexpressibleError(f"the method `{method}`")
+                raise UntestableError(f"the method `{method}`")
         case HostTest(name):
             if _HOST.fullmatch(name) is None or _ADDRESS.fullmatch(name) is not None:
-                raise InexpressibleError(f"the host `{name}`")
+                raise UntestableError(f"the host `{name}`")
         case HeaderTest(name):
             if _NAME.fullmatch(name) is None or name.startswith(_DROPPED):
-                raise InexpressibleError(f"the header `{name}`")
+                raise UntestableError(f"the header `{name}`")
             for refuses in (False, True):
                 header_match(test, refuses=refuses)
         case QueryTest(name):
             if _NAME.fullmatch(name) is None or _PLAIN.fullmatch(name) is None:
-                raise InexpressibleError(f"the query parameter `{name}`")
+                raise UntestableError(f"the query parameter `{name}`")
             query_match(test)
         case _:
             assert_never(test)
@@ -62,33 +62,37 @@ def header_match(test: HeaderTest, *, refuses: bool) -> HeaderMatch:
         value = rf"^[ \t]*(?:{inner})[ \t]*$" if refuses else f"^(?:{inner})$"
         found = HeaderMatch(type="RegularExpression", name=test.name, value=value)
     if len(found.value) > _MAX_HEADER:
-        raise InexpressibleError(f"a test of the header `{test.name}` with more than {_MAX_HEADER} characters")
+        raise UntestableError(f"a test of the header `{test.name}` with more than {_MAX_HEADER} characters")
     return found
 
 
 def query_match(test: QueryTest) -> QueryMatch:
-    """A test of one value."""
-    inner = "|".join(_query_expression(one, test.name) for one in test.tests)
+    """A test of one value that says the same of it as sent and as decoded. Raises UntestableError and TabledError for others."""
+    for one in test.tests:
+        _check_spelling(one, test.name)
+    return decoded_query_match(test)
+
+
+def decoded_query_match(test: QueryTest) -> QueryMatch:
+    """A test of one value as Linkerd decodes it, which may differ from the value as sent."""
+    inner = "|".join(_expression(one, f"the query parameter `{test.name}`") for one in test.tests)
     only = test.tests[0] if len(test.tests) == 1 else None
     if isinstance(only, ir.Equals) and only.value:
         found = QueryMatch(type="Exact", name=test.name, value=only.value)
     else:
         found = QueryMatch(type="RegularExpression", name=test.name, value=f"^(?:{inner})$")
     if len(found.value) > MAX_LENGTH:
-        raise InexpressibleError(f"a test of the query parameter `{test.name}` with more than {MAX_LENGTH} characters")
+        raise UntestableError(f"a test of the query parameter `{test.name}` with more than {MAX_LENGTH} characters")
     return found
 
 
-def _query_expression(test: ir.TextTest, name: str) -> str:
+def _check_spelling(test: ir.TextTest, name: str) -> None:
     """Values are decoded before they are tested; so only what has one spelling, which says the same in both, can be asked."""
-    shown = f"the query parameter `{name}`"
     match test:
-        case ir.Equals(value) | ir.StartsWith(value) if _PLAIN.fullmatch(value):
-            return _expression(test, shown)
-        case ir.IsPresent():
-            return _expression(test, shown)
-        case ir.Equals(value) | ir.StartsWith(value):
-            raise InexpressibleError(f"{shown} for `{value}`, which has more than one spelling")
+        case ir.Equals(value) | ir.StartsWith(value) if not _PLAIN.fullmatch(value):
+            raise UntestableError(f"the query parameter `{name}` for `{value}`, which has more than one spelling")
+        case ir.Equals() | ir.StartsWith() | ir.IsPresent():
+            return
         case ir.EndsWith() | ir.Matches():
             raise TabledError
         case _:
@@ -103,9 +107,9 @@ def _expression(test: ir.TextTest, shown: str) -> str:
             try:
                 return f"(?:{printed(read_re2(pattern))})"
             except UnprintableError:
-                raise InexpressibleError(f"{shown} by an expression over bytes beyond ASCII or word ends") from None
+                raise UntestableError(f"{shown} by an expression over bytes beyond ASCII or word ends") from None
         case ir.Equals(value) | ir.StartsWith(value) | ir.EndsWith(value) if not value.isascii():
-            raise InexpressibleError(f"{shown} for text beyond ASCII")
+            raise UntestableError(f"{shown} for text beyond ASCII")
         case ir.Equals(value):
             return quoted(value)
         case ir.StartsWith(value):

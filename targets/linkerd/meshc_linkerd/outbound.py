@@ -12,8 +12,13 @@ from urllib.parse import urlsplit
 from meshc import ir
 from meshc.kubernetes import Placed, metadata, object_name, span_anchor
 from meshc_linkerd.errors import InexpressibleError
+from meshc_linkerd.match_values import decoded_query_match, header_match
+from meshc_linkerd.predicates import HeaderTest, QueryTest, UntestableError
 from meshc_linkerd.resources.core import Service, ServicePort, ServiceSpec
 from meshc_linkerd.resources.gateway import (
+    MATCHES_OF_ROUTE,
+    MATCHES_OF_RULE,
+    RULES_OF_ROUTE,
     BackendRef,
     Filter,
     HeaderMatch,
@@ -31,7 +36,6 @@ from meshc_linkerd.resources.gateway import (
     Timeouts,
 )
 from meshc_linkerd.route_kinds import Kind
-from meshc_linkerd.route_texts import header_match, query_match
 from meshc_linkerd.routing import routed_kinds
 
 _APP_PROTOCOLS: Final = {
@@ -43,10 +47,6 @@ _APP_PROTOCOLS: Final = {
 }
 _EVERYTHING: Final = HttpMatch(path=PathMatch(type="PathPrefix", value="/"))
 _ROOT: Final = PathMatch(type="Exact", value="/")
-_MATCHES_IN_RULE: Final = 8
-"""As the oldest CRDs that Linkerd brings take them."""
-_MOST_MATCHES: Final = 127
-_MOST_RULES: Final = 16
 _CODES: Final = frozenset({301, 302})
 _GRPC_WORDS: Final = frozenset({"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"})
 _HTTP_WORDS: Final = {"5xx": "5xx", "gateway-error": "gateway-error", "retriable-4xx": "409"}
@@ -188,15 +188,29 @@ def _plan(port: ir.PortPolicy) -> list[_Planned]:
 
 
 def _matches(kind: Kind) -> Iterator[HttpMatch]:
-    headers = [header_match(one.name, one.test) for one in kind.headers if isinstance(one, ir.HeaderIs)]
-    queries = [query_match(one.name, one.test) for one in kind.headers if isinstance(one, ir.QueryIs)]
-    for path in (shape.match() for shape in kind.path.shapes):
+    headers = [_header(one) for one in kind.tests if isinstance(one, ir.HeaderIs)]
+    queries = [_query(one) for one in kind.tests if isinstance(one, ir.QueryIs)]
+    for path in kind.path.matches:
         yield HttpMatch(
             path=path,
             headers=tuple(sorted(headers, key=_name_of)) or None,
             query_params=tuple(sorted(queries, key=_name_of)) or None,
             method=kind.method,
         )
+
+
+def _header(one: ir.HeaderIs) -> HeaderMatch:
+    try:
+        return header_match(HeaderTest(one.name, (one.test,)), refuses=False)
+    except UntestableError as error:
+        raise InexpressibleError(f"Linkerd's routes cannot test {error}", "test another header") from None
+
+
+def _query(one: ir.QueryIs) -> QueryMatch:
+    try:
+        return decoded_query_match(QueryTest(one.name, (one.test,)))
+    except UntestableError as error:
+        raise InexpressibleError(f"Linkerd's routes cannot test {error}", "test a header") from None
 
 
 def _name_of(match: HeaderMatch | QueryMatch) -> str:
@@ -206,11 +220,11 @@ def _name_of(match: HeaderMatch | QueryMatch) -> str:
 def _rules(namespace: str, listed: list[_Planned]) -> tuple[HttpRule, ...]:
     found = []
     for one in listed:
-        for start in range(0, len(one.matches), _MATCHES_IN_RULE):
-            part = one.matches[start : start + _MATCHES_IN_RULE]
+        for start in range(0, len(one.matches), MATCHES_OF_RULE):
+            part = one.matches[start : start + MATCHES_OF_RULE]
             found.append(_rule(namespace, one.route).model_copy(update={"matches": part}))
-    if len(found) > _MOST_RULES or sum(len(one.matches) for one in listed) > _MOST_MATCHES:
-        reason = f"these routes come to more than {_MOST_RULES} rules or {_MOST_MATCHES} matches, which is what an HTTPRoute holds"
+    if len(found) > RULES_OF_ROUTE or sum(len(one.matches) for one in listed) > MATCHES_OF_ROUTE:
+        reason = f"these routes come to more than {RULES_OF_ROUTE} rules or {MATCHES_OF_ROUTE} matches, which is what an HTTPRoute holds"
         raise InexpressibleError(reason, "use fewer routes, or fewer that overlap")
     return tuple(found)
 

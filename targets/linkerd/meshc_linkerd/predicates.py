@@ -98,7 +98,7 @@ TRUE: Final = Every()
 FALSE: Final = Some()
 
 
-class InexpressibleError(ValueError):
+class UntestableError(ValueError):
     """A test that Linkerd has no way to make; the text names it, in the language's words."""
 
 
@@ -107,7 +107,7 @@ class TabledError(ValueError):
 
 
 def read_formula(condition: ir.Condition, patterns: Mapping[ir.PathPattern, int], networks: Networks) -> Formula:
-    """A condition of an access rule; `patterns` are numbers of path patterns. Raises InexpressibleError and TabledError."""
+    """A condition of an access rule; `patterns` are numbers of path patterns. Raises UntestableError and TabledError."""
     match condition:
         case ir.AllOf(conditions):
             return Every(tuple(read_formula(one, patterns, networks) for one in conditions))
@@ -142,7 +142,7 @@ def _host(test: ir.TextTest) -> Formula:
         case ir.EndsWith(value) if value.startswith("."):
             return Passes(HostTest(value[1:], is_suffix=True))
         case ir.EndsWith(value):
-            raise InexpressibleError(f"a host for the ending `{value}`, which does not start with a dot")
+            raise UntestableError(f"a host for the ending `{value}`, which does not start with a dot")
         case ir.StartsWith() | ir.Matches():
             raise TabledError
         case _:
@@ -233,10 +233,19 @@ _VISIBLE: Final = 1 << ord("\t") | sum(1 << byte for byte in range(ord(" "), 0x7
 
 
 def misses(test: Test) -> bool:
-    """Whether Linkerd fails a test for some request that passes it: a header value beyond ASCII, which no expression matches."""
-    if not isinstance(test, HeaderTest):
-        return False
-    return any(not isinstance(one, ir.Equals) and not _is_visible(one) for one in test.tests)
+    """Whether Linkerd fails a test for some request that passes it.
+
+    No expression matches a header value beyond ASCII; and proxies before linkerd/linkerd2-proxy#4605 compare hosts letter by letter.
+    """
+    match test:
+        case HostTest():
+            return True
+        case HeaderTest():
+            return any(not isinstance(one, ir.Equals) and not _is_visible(one) for one in test.tests)
+        case MethodTest() | QueryTest():
+            return False
+        case _:
+            assert_never(test)
 
 
 def over_matches(test: Test) -> bool:

@@ -33,12 +33,12 @@ from meshc_linkerd.predicates import (
     Formula,
     HeaderTest,
     HostTest,
-    InexpressibleError,
     MethodTest,
     Passes,
     QueryTest,
     TabledError,
     Test,
+    UntestableError,
     networks_of,
     on_path,
     read_formula,
@@ -197,7 +197,7 @@ class _Planner:
                 check_test(test)
         except TabledError:
             self._is_whole = False
-        except InexpressibleError as error:
+        except UntestableError as error:
             self._is_whole = False
             message = f"linkerd cannot test {error}"
             self._report("unsupported-by-target", rule, message, "leave it out, or let the application decide")
@@ -266,6 +266,10 @@ class _Planner:
                 message = f"linkerd would let requests through whose {_shown(test)} holds a value beyond ASCII"
                 advice = "turn it around: allow what has the header, or refuse single values with `==`"
                 self._report("unsupported-by-target", self._first_with((test,)), message, advice)
+            case Wider(HostTest() as test):
+                message = f"linkerd would let requests through that spell the {_shown(test)} in other letters"
+                advice = "older proxies compare hosts letter by letter: allow the hosts that may be asked for instead"
+                self._report("unsupported-by-target", self._first_with((test,)), message, advice)
             case Wider(test):
                 message = f"linkerd would let requests through in which {_shown(test)} stands twice, or escaped"
                 advice = "linkerd looks at every value of a parameter: only denies can depend on one"
@@ -280,7 +284,7 @@ class _Planner:
 
 def _check_principals(principals: ir.Principals) -> None:
     if any(group_of(one) is None for one in principals.include + principals.exclude):
-        raise InexpressibleError("identities by a prefix other than a namespace's or a trust domain's")
+        raise UntestableError("identities by a prefix other than a namespace's or a trust domain's")
 
 
 def _added(probed: _Table, common: _Table) -> _Table | None:

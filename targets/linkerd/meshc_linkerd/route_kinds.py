@@ -5,44 +5,36 @@ is at least as specific in every part as any other that matches. So the order is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from meshc import ir
 from meshc_linkerd.errors import InexpressibleError
-from meshc_linkerd.resources.gateway import Method
-from meshc_linkerd.route_paths import PathClass
+from meshc_linkerd.resources.gateway import Method, PathMatch
 
-METHODS: Final[tuple[Method, ...]] = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
-"""Those that the Gateway API can name."""
+ValueTest = ir.HeaderIs | ir.QueryIs
+"""A test of a header or a query parameter."""
 
-HeaderTest = ir.HeaderIs | ir.QueryIs
-"""A test of a header; for routes of callers, of a query parameter too."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathClass:
+    """Paths that match exactly these patterns, by their numbers; and what matches those of them that are in normal form."""
+
+    patterns: frozenset[int]
+    matches: tuple[PathMatch, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """Requests for a class of paths, a host (None: any other), a method (None: any other), with these header tests holding."""
+    """Requests for a class of paths, with a method (None: any other), that pass just these tests."""
 
     path: PathClass
-    host: str | None
     method: Method | None
-    headers: frozenset[HeaderTest]
+    tests: frozenset[ValueTest]
 
     def is_wider(self, other: "Kind") -> bool:
         """Whether routes for this kind match requests of the other one too."""
-        return (
-            self.path == other.path
-            and _host_takes(self.host, other.host)
-            and self.method in {None, other.method}
-            and self.headers <= other.headers
-        )
-
-
-def _host_takes(wide: str | None, narrow: str | None) -> bool:
-    if wide is None or wide == narrow:
-        return True
-    return narrow is not None and wide.startswith("*") and narrow.endswith(wide[1:])
+        return self.path == other.path and self.method in {None, other.method} and self.tests <= other.tests
 
 
 Outcome = TypeVar("Outcome")
@@ -55,10 +47,10 @@ def one_test_a_name(found: Mapping[Kind, Outcome]) -> Mapping[Kind, Outcome]:
     Raises InexpressibleError.
     """
     for kind, outcome in found.items():
-        twice = [test for test in kind.headers if _is_named_again(test, kind.headers)]
+        twice = [test for test in kind.tests if _is_named_again(test, kind.tests)]
         for test in twice:
-            others = frozenset(one for one in kind.headers if one is test or not _is_same_name(one, test))
-            fewer = Kind(path=kind.path, host=kind.host, method=kind.method, headers=others)
+            others = frozenset(one for one in kind.tests if one is test or not _is_same_name(one, test))
+            fewer = replace(kind, tests=others)
             if found[fewer] != outcome:
                 reason = (
                     f"Linkerd's routes test `{test.name}` once, and a request with two lines of it would fit several"
@@ -67,13 +59,13 @@ def one_test_a_name(found: Mapping[Kind, Outcome]) -> Mapping[Kind, Outcome]:
     return {
         kind: outcome
         for kind, outcome in found.items()
-        if not any(_is_named_again(one, kind.headers) for one in kind.headers)
+        if not any(_is_named_again(one, kind.tests) for one in kind.tests)
     }
 
 
-def _is_named_again(test: HeaderTest, tests: frozenset[HeaderTest]) -> bool:
+def _is_named_again(test: ValueTest, tests: frozenset[ValueTest]) -> bool:
     return any(one != test and _is_same_name(one, test) for one in tests)
 
 
-def _is_same_name(one: HeaderTest, other: HeaderTest) -> bool:
+def _is_same_name(one: ValueTest, other: ValueTest) -> bool:
     return type(one) is type(other) and one.name == other.name

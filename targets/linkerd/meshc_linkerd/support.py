@@ -15,6 +15,10 @@ _PATHS: Final = (
 )
 _LISTED: Final = "who remains of a larger group is listed: callers that the program does not declare are refused"
 _BEYOND_ASCII: Final = "a value beyond ASCII passes no such test; a rule that would let more through for it is refused"
+_HOSTS: Final = (
+    "proxies before linkerd2-proxy#4605 compare hosts letter by letter: they refuse other spellings, and a rule that would let "
+    "more through for one is refused"
+)
 _PROBE: Final = "anybody in `linkerd.probe-networks` may send this method and path, without an identity too"
 _KUBELETS: Final = "in `meshc.yaml`, set `linkerd: probe-networks` to the addresses of the nodes"
 _QUERY: Final = (
@@ -70,9 +74,9 @@ _ACCESS: Final[Mapping[Feature, Support]] = {
     Feature.PATH_PREFIX: stricter(_PATHS, is_quiet=True),
     Feature.PATH_TEMPLATE: stricter(_PATHS, is_quiet=True),
     Feature.PATH_REGEX: stricter(f"{_PATHS}; where one depends on an expression, those with escapes are refused too"),
-    Feature.HOST_EQUALS: exact("the name of a host, no address"),
+    Feature.HOST_EQUALS: stricter(f"the name of a host, no address; {_HOSTS}", is_quiet=True),
     Feature.HOST_STARTS_WITH: impossible("routes name a host or its last labels", "use `==` or `ends with`"),
-    Feature.HOST_ENDS_WITH: exact("what starts with a dot"),
+    Feature.HOST_ENDS_WITH: stricter(f"what starts with a dot; {_HOSTS}", is_quiet=True),
     Feature.HOST_MATCHES: impossible("routes name a host or its last labels", "use `==` or `ends with`"),
     Feature.HOST_PRESENT: exact("every request has a host"),
     Feature.HEADER_EQUALS: exact(),

@@ -19,6 +19,9 @@ from meshc_harness.linkerd.outbound import Outbound, Sent
 ELSEWHERE = "10.200.0.7"
 """Instead of a loopback address, from which Linkerd lets everything through."""
 
+GRPC_HEALTH = "/grpc.health.v1.Health/Check"
+"""What a gRPC probe asks."""
+
 
 def documents_of(emission: Emission) -> list[Object]:
     """What a cluster would read."""
@@ -81,29 +84,54 @@ def access_differences(mesh: Mesh, emission: Emission, requests: Iterable[Reques
         if raw is None:
             continue
         decision = evaluator.decide(request)
-        for order in Precedence:
-            answer = Inbound(cluster, order).decide(request.namespace, request.service, request.port, raw)
+        for proxy in _proxies(cluster):
+            answer = proxy.decide(request.namespace, request.service, request.port, raw)
             shown = f"`{request.namespace}.{request.service}:{request.port}`"
             is_listed = request.identity not in known and any(
                 f"the callers of {shown} are listed" in one for one in notes
             )
-            if not _agree(decision, answer, request, is_listed=is_listed, is_probe=_is_probe(mesh, request)):
-                found.append(f"{request}\n  model: {decision}\n  {order.value}: {answer}")
+            is_missed = proxy.compares_letters and raw.host != normal_host(raw.host)
+            is_foreign = _domain(request.identity) not in {None, mesh.trust_domain}
+            is_unseen = any(not value.isascii() for _, value in request.headers)
+            may_refuse = is_listed or is_missed or is_foreign or is_unseen or is_stricter(request)
+            if not _agree(decision, answer, may_refuse=may_refuse, is_probe=_is_probe(mesh, request)):
+                found.append(f"{request}\n  model: {decision}\n  {proxy.order.value}: {answer}")
     return found
+
+
+def _proxies(cluster: Cluster) -> tuple[Inbound, ...]:
+    """Every release of the proxy that differs in which route it takes."""
+    return (
+        Inbound(cluster, Precedence.LENGTH, compares_letters=True),
+        *(Inbound(cluster, order) for order in Precedence),
+    )
+
+
+def _domain(identity: str | None) -> str | None:
+    """Whose certificate it is. Peers of other domains have SPIFFE ids here, which no pattern of a namespace or a domain takes."""
+    return None if identity is None else identity.removeprefix("spiffe://").partition("/")[0]
+
+
+def normal_host(host: str) -> str:
+    """A host as the language sees it."""
+    return host.lower().partition(":")[0].removesuffix(".")
 
 
 def _is_probe(mesh: Mesh, request: Request) -> bool:
     """Whether a request is what the kubelet asks, which the support table says is open."""
     one = next(one for one in mesh.workloads if (one.namespace, one.name) == (request.namespace, request.service))
     target = next(port.target for port in one.ports if port.number == request.port)
-    asked = {(probe.method, probe.path, probe.port) for probe in one.probes}
+    asked = {
+        ("POST", GRPC_HEALTH, probe.port) if probe.method == "GRPC" else (probe.method, probe.path, probe.port)
+        for probe in one.probes
+    }
     return (request.method, (request.path or "").partition("?")[0], target) in asked
 
 
-def _agree(decision: Decision, answer: Answer, request: Request, *, is_listed: bool, is_probe: bool) -> bool:
+def _agree(decision: Decision, answer: Answer, *, may_refuse: bool, is_probe: bool) -> bool:
     if answer.allowed == bool(decision.allowed) or (answer.allowed and is_probe):
         return True
-    return not answer.allowed and (is_listed or is_stricter(request))
+    return not answer.allowed and may_refuse
 
 
 def is_stricter(request: Request) -> bool:

@@ -22,10 +22,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Inbound:
-    """The inbound proxies of a cluster."""
+    """The inbound proxies of a cluster.
+
+    `compares_letters` is set for those before linkerd/linkerd2-proxy#4605: a host in other letters is another host to them.
+    """
 
     cluster: Cluster
     order: Precedence
+    compares_letters: bool = False
 
     def decide(self, namespace: str, service: str, port: int, request: RawRequest) -> Answer:
         """What becomes of a request to a port of a service, by its service port."""
@@ -58,7 +62,7 @@ class Inbound:
         if not listed[family]:
             allowed = self._server_allows(server, request) or self._is_default_probe(server, request)
             return Answer(allowed=allowed, status=None if allowed else 403, why="the default route")
-        winners = best(matches_of(listed[family], request, self.order))
+        winners = best(matches_of(listed[family], request, self.order, compares_letters=self.compares_letters))
         if not winners:
             return Answer(allowed=False, status=404, why="no route")
         answers = {self._judge(server, match, request) for match in winners}

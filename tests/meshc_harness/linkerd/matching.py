@@ -62,10 +62,12 @@ def best(matches: Iterable[Match]) -> tuple[Match, ...]:
     return tuple(firsts.values())
 
 
-def matches_of(routes: Iterable[Object], request: RawRequest, order: Precedence) -> Iterator[Match]:
-    """Every match of the routes that the request fits."""
+def matches_of(
+    routes: Iterable[Object], request: RawRequest, order: Precedence, *, compares_letters: bool = False
+) -> Iterator[Match]:
+    """Every match of the routes that the request fits; `compares_letters` as in `Inbound`."""
     for route in routes:
-        host = _host_rank(route["spec"].get("hostnames", ()), request.host)
+        host = _host_rank(route["spec"].get("hostnames", ()), request.host, compares_letters=compares_letters)
         if host is None:
             continue
         is_grpc = route["kind"] == "GRPCRoute"
@@ -76,12 +78,11 @@ def matches_of(routes: Iterable[Object], request: RawRequest, order: Precedence)
                     yield Match(rank=(*host, *rank), route=route, rule=rule)
 
 
-def _host_rank(hostnames: Iterable[str], host: str) -> Rank | None:
-    plain = host.lower()
-    name, colon, port = plain.rpartition(":")
-    if colon and port.isdigit():
-        plain = name
-    plain = plain.removesuffix(".")
+def _host_rank(hostnames: Iterable[str], host: str, *, compares_letters: bool) -> Rank | None:
+    name, colon, port = host.rpartition(":")
+    plain = name if colon and port.isdigit() else host
+    if not compares_letters:
+        plain = plain.lower().removesuffix(".")
     found: list[Rank] = []
     listed = list(hostnames)
     for one in listed:

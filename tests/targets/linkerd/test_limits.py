@@ -67,3 +67,44 @@ def test_a_route_for_the_root_keeps_the_retries_of_the_rest() -> None:
     text = BASE + "traffic cart { retry 2 on 503 { unsafe } route / { retry never } }"
     ((_, message),) = errors(text)
     assert "cannot tell a route for `/` from the rest" in message
+
+
+@pytest.mark.parametrize(
+    "services",
+    ["service cart-v2 in shop", "service cart-v2 in shop { version b } traffic cart-v2 { split cart-v2@b 100% }"],
+)
+def test_a_version_is_no_other_service(services: str) -> None:
+    text = (
+        BASE.replace("8080 http }", "8080 http version v1 version v2 }")
+        + "traffic cart { split cart@v1 50%, cart@v2 50% }\n"
+    )
+    assert not errors(text)
+    text += services.replace("shop {", "shop { port 80 http ")
+    assert any("`cart-v2`, and so is service `shop.cart-v2`" in message for _, message in errors(text))
+
+
+def test_two_versions_are_two_services() -> None:
+    text = """namespace shop
+service a in shop { port 80 http version b-c version d }
+service a-b in shop { port 80 http version c version d }
+service web in shop
+traffic a { split a@b-c 50%, a@d 50% }
+traffic a-b { split a-b@c 50%, a-b@d 50% }
+"""
+    ((line, message),) = errors(text)
+    assert line == 3
+    assert "version `c` of `shop.a-b` is a Service `a-b-c`, and so is version `b-c` of `shop.a`" in message
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        ('header "x-a" == "é"', "the header `x-a` for text beyond ASCII"),
+        ('header "x-a" matches re"a\\bb"', "word ends"),
+        ('query "q" matches re"[^a]\\b"', "the query parameter `q`"),
+    ],
+)
+def test_routes_that_linkerd_would_ignore(condition: str, reason: str) -> None:
+    text = BASE.replace("8080 http }", "8080 http version v1 version v2 }")
+    ((_, message),) = errors(f"{text}traffic cart {{ route /a when {condition} -> cart@v1 }}")
+    assert reason in message

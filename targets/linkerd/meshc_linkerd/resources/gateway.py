@@ -4,12 +4,19 @@ Source: gateway.networking.k8s.io, HTTPRoute and GRPCRoute v1, TLSRoute and TCPR
 ignores (`timeouts.backendRequest`, `retry`, rewrites and mirrors) are not here, so that nothing can be written with them.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from meshc.kubernetes import ApiModel, Resource
 
 GROUP = "gateway.networking.k8s.io"
 """The API group of all routes of this module."""
+
+MATCHES_OF_RULE: Final = 8
+"""The most of a rule in the definitions that Linkerd ships (Gateway API 1.1.1); later ones take 64."""
+RULES_OF_ROUTE: Final = 16
+"""The most of a route."""
+MATCHES_OF_ROUTE: Final = 127
+"""The most of all rules of a route together."""
 
 
 class ParentRef(ApiModel):
