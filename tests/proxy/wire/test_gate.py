@@ -126,9 +126,7 @@ def run(data: bytes, step: int | None = None) -> tuple[list[Event], bytes]:
 def test_hostile_requests_are_answered_and_the_connection_closed(
     name: str, data: bytes, status: int, fault: Fault, *, whole: bool
 ) -> None:
-    if not whole and len(data) > 20000:
-        pytest.skip("too long to send byte by byte")
-    events, sent = run(data, None if whole else 1)
+    events, sent = run(data, None if whole else 1 if len(data) <= 20000 else 97)
     assert Refused(stream=1, status=status, fault=fault) in events
     assert sent.startswith(b"HTTP/1.1 %d " % status)
     assert sent.endswith(b"connection: close\r\n\r\n")

@@ -3,7 +3,7 @@
 Policies are a flat union: what some DENY matches is refused, then what no ALLOW matches, if there is any ALLOW policy at all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -74,6 +74,9 @@ def _effect(one: Attached, key: PortKey, account: Account) -> ir.Effect | None:
     """What a policy does; None where it does nothing here, or is not understood."""
     policy = one.object
     spec = mapping(policy.data.get("spec"))
+    if not isinstance(policy.data.get("spec"), Mapping):
+        account.not_understood(policy, ("spec",), f"`{policy.name}`: it has no spec", (key,), Aspect.ACCESS)
+        return None
     if "targetRef" in spec or "targetRefs" in spec:
         return None  # gateways and waypoints alone heed these, and they are no sidecars
     action = spec.get("action", "ALLOW")
@@ -84,6 +87,8 @@ def _effect(one: Attached, key: PortKey, account: Account) -> ir.Effect | None:
         problem = f"it is for some of the pods of `{key[0]}.{key[1]}` alone"
     elif strange := sorted(set(spec) - _SPEC):
         problem = f"the field `{strange[0]}` is not known"
+    elif not isinstance(spec.get("rules", []), list | tuple):
+        problem = "its rules are no list"
     elif not isinstance(action, str) or action not in _EFFECTS:
         problem = f"what the action `{action}` decides is not to be read from it"
     if problem:

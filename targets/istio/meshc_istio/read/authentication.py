@@ -39,7 +39,7 @@ def mtls_of(workload: ir.Workload, port: ir.PortPolicy, policies: Sequence[Attac
 
 
 def _mode(mtls: Json, inherited: ir.MtlsMode, one: ConfigObject, key: PortKey, account: Account) -> ir.MtlsMode:
-    word = mapping(mtls).get("mode", "UNSET")
+    word = mapping(mtls).get("mode", "UNSET") if mtls is None or isinstance(mtls, Mapping) else mtls
     if word == "UNSET":
         return inherited
     if not isinstance(word, str) or word not in _MODES:

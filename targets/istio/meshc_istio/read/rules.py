@@ -43,6 +43,8 @@ class Read:
 def read_rule(rule: Json, port: Port, world: World, identifier: str, span: Span) -> Read:
     """The rules of one port; none where the rule is not about it. Raises NotSayableError."""
     fields = mapping(rule)
+    if not isinstance(rule, Mapping):
+        raise NotSayableError("a rule that is no mapping")
     if set(fields) - {"from", "to", "when"}:
         raise NotSayableError("a rule with other fields than `from`, `to`, `when`")
     if any(name in fields and not items(fields[name]) for name in fields):

@@ -147,6 +147,11 @@ def test_mtls_is_inherited_from_wider_policies(objects: tuple[str, str] | str, m
     assert [port.mtls.value for port in cart.ports] == modes
 
 
+def test_a_mode_that_is_none_is_not_guessed() -> None:
+    text = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: p, namespace: shop}\nspec: {mtls: 3}\n"
+    assert "the mTLS mode `3` is not known" in {one.message for one in _read(text).unknown}
+
+
 def test_a_missing_token_passes_unless_a_rule_refuses_it() -> None:
     trusted = (
         "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: r, namespace: shop}\n"
@@ -170,6 +175,12 @@ def test_a_missing_token_passes_unless_a_rule_refuses_it() -> None:
         ("{rules: [{to: [{operation: {}}]}]}", "which Istio refuses"),
         ("{rules: [{to: []}]}", "which Istio refuses"),
         ("{surprise: 1}", "`surprise` is not known"),
+        ("{rules: {a: b}}", "its rules are no list"),
+        ("{rules: [1]}", "a rule that is no mapping"),
+        ("{rules: [{from: 3}]}", "which Istio refuses"),
+        ("{rules: [{from: [{source: 4}]}]}", "which Istio refuses"),
+        ("{rules: [{when: [{key: 3, values: [a]}]}]}", "a `when` with other fields"),
+        ("3", "it has no spec"),
     ],
 )
 def test_what_is_not_understood_is_said_with_its_place(spec: str, words: str) -> None:
