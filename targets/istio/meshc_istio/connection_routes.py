@@ -1,10 +1,10 @@
 """Routes of connections: tcp ports, and the tls ports of externals, which Istio tells apart by the server's name.
 
 A connection that no route takes would go to the service all the same, so where rules refuse some, the last route leads to a
-subset that never has an endpoint.
+subset that nothing defines: Istio knows no cluster for it, and the sidecar closes the connection. One that is defined would not
+do behind a wildcard, where Istio connects to wherever the application wanted to, whatever the labels of the subset.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 from meshc import ir
@@ -20,15 +20,12 @@ from meshc_istio.resources.networking import (
     TcpRoute,
     TlsMatch,
     TlsRoute,
-    VirtualServiceSpec,
     WeightedTarget,
 )
 from meshc_istio.route_actions import weighted_targets
 
 REFUSED: Final = "refused"
-"""The subset of an external that has no endpoints."""
-
-REFUSED_LABELS: Final = {"meshc.dev/refused": "true"}
+"""The subset that no DestinationRule defines; it has another name for a service with a version that is called so."""
 
 _Part = tuple[CallerClass, tuple[WeightedTarget, ...]]
 
@@ -115,14 +112,12 @@ def _guarded(directory: Directory, destinations: tuple[ir.Destination, ...]) -> 
 
 
 def _nowhere(called: Called) -> tuple[WeightedTarget, ...]:
-    target = Target(host=called.host, subset=REFUSED, port=PortNumber(number=called.number))
+    defined = {version.name for version in called.owner.versions} if isinstance(called.owner, ir.Workload) else set()
+    subset = REFUSED
+    while subset in defined:
+        subset = f"not-{subset}"
+    target = Target(host=called.host, subset=subset, port=PortNumber(number=called.number))
     return (WeightedTarget(destination=target),)
-
-
-def refuses_some(service: VirtualServiceSpec | None) -> bool:
-    """Whether routes of connections lead to the subset without endpoints."""
-    routes: tuple[TlsRoute | TcpRoute, ...] = () if service is None else (*(service.tls or ()), *(service.tcp or ()))
-    return any(one.destination.subset == REFUSED for route in routes for one in route.route)
 
 
 # ---- rules of connections -------------------------------------------------------------------------------------------
@@ -150,15 +145,4 @@ def _holds(condition: ir.Condition, host: str) -> bool | Obstacle:
         case _:
             return Obstacle(
                 reason="ask anything of a connection to this external but who calls", advice="name the callers instead"
-            )
-
-
-def connection_obstacles(called: Called) -> Iterator[Obstacle]:
-    """What Istio cannot do with a port that carries connections."""
-    if isinstance(called.owner, ir.Workload) and called.port.protocol is ir.Protocol.TLS:
-        own = ir.Destination(namespace=called.owner.namespace, service=called.owner.name, port=called.port.number)
-        if _destinations(called) != (own,):
-            yield Obstacle(
-                reason="route connections to a tls port, since it asks for their server name",
-                advice="make the port `tcp`, which passes TLS through as well",
             )

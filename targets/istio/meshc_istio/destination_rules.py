@@ -1,14 +1,13 @@
 """DestinationRules: one for each host, in the namespace of its service, where every caller's proxy finds it.
 
 Services of the mesh have no `tls` here, since with one, Istio would no longer choose mutual TLS by itself. Where the program
-wants none, it says so: on ports whose `mtls` is `off`, and on tls ports, where the server's proxy reads the application's own hello.
+wants none, it says so: on ports whose `mtls` is `off`.
 """
 
 from typing import Final
 
 from meshc import ir
 from meshc_istio.balancing import load_balancer
-from meshc_istio.connection_routes import REFUSED, REFUSED_LABELS
 from meshc_istio.directory import Called, Directory, Owner, called_ports, is_wildcard
 from meshc_istio.resilience import connection_pool, outliers, retry_budget
 from meshc_istio.resources.networking import (
@@ -25,20 +24,13 @@ SYSTEM_CERTIFICATES: Final = "system"
 """The authorities that the proxy's own system trusts; without a value, older releases would verify nothing."""
 
 
-def destination_rule_spec(
-    directory: Directory, owner: Owner, host: str, *, refuses: bool
-) -> DestinationRuleSpec | None:
-    """How callers connect to a host of the owner, and its versions; None where there is nothing to say.
-
-    `refuses` adds the subset that refused connections are sent to.
-    """
+def destination_rule_spec(directory: Directory, owner: Owner, host: str) -> DestinationRuleSpec | None:
+    """How callers connect to a host of the owner, and its versions; None where there is nothing to say."""
     ports = called_ports(owner, host)
     if not ports:
         return None
     policy = _traffic_policy(ports, retry_budget(directory.budgets.get((owner.namespace, owner.name))))
     subsets = _subsets(owner)
-    if refuses:
-        subsets = (*subsets, Subset(name=REFUSED, labels=REFUSED_LABELS))
     if policy is None and not subsets:
         return None
     return DestinationRuleSpec(host=host, traffic_policy=policy, subsets=subsets or None)
@@ -87,8 +79,7 @@ def _tls(called: Called) -> ClientTls | None:
     port = called.port
     if isinstance(called.owner, ir.Workload):
         # Callers do not see what one workload's port is told of mutual TLS, and would send it all the same.
-        is_plain = port.mtls is ir.MtlsMode.OFF or port.protocol is ir.Protocol.TLS
-        return ClientTls(mode="DISABLE") if is_plain else None
+        return ClientTls(mode="DISABLE") if port.mtls is ir.MtlsMode.OFF else None
     if port.protocol is not ir.Protocol.HTTPS:
         return None
     name = port.settings.tls_sni or called.host

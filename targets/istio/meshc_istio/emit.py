@@ -6,7 +6,7 @@ Takes any mesh. What Istio cannot express is reported and nothing is emitted.
 from collections.abc import Iterator
 
 from meshc import ir
-from meshc.diagnostics import Diagnostic
+from meshc.diagnostics import Diagnostic, Severity
 from meshc.kubernetes import Placed, lay_out
 from meshc.passes.support import check_support, has_errors
 from meshc.target import Emission
@@ -27,11 +27,12 @@ _DEFAULTS = EmitOptions()
 
 def emit(mesh: ir.Mesh, options: EmitOptions = _DEFAULTS) -> Emission:
     """The files of all services, sorted by path."""
-    found: list[Diagnostic] = [
-        *check_support(mesh, "istio", SUPPORT, omit=options.omit),
-        *check_limits(mesh, options),
-        *check_traffic(mesh),
-    ]
+    has_sidecars = options.dataplane is Dataplane.SIDECAR
+    supported = check_support(mesh, "istio", SUPPORT, omit=options.omit)
+    # What the table refuses at a place is not told of it in other words once more.
+    told = {one.span for one in supported if one.severity is Severity.ERROR}
+    found: list[Diagnostic] = [*supported, *check_limits(mesh, options)]
+    found += [one for one in check_traffic(mesh) if one.span not in told] if has_sidecars else []
     if has_errors(tuple(found)):
         # The rules are asked too, so that one run names everything.
         found += [one for workload in mesh.workloads for one in access_of(workload, _selector(workload)).diagnostics]
@@ -39,7 +40,7 @@ def emit(mesh: ir.Mesh, options: EmitOptions = _DEFAULTS) -> Emission:
     placed: list[Placed] = []
     for workload in mesh.workloads:
         placed += _server_side(workload, found)
-    if options.dataplane is Dataplane.SIDECAR:
+    if has_sidecars:
         placed += traffic_objects(mesh)
     diagnostics = tuple(dict.fromkeys(found))
     if has_errors(diagnostics):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from meshc import ir
 from meshc.semantics.principals import principals_check
+from meshc_istio.obstacles import Obstacle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +64,38 @@ def has_rules(port: ir.PortPolicy) -> bool:
 def rule_principals(port: ir.PortPolicy) -> Iterator[ir.Principals]:
     """Whom the rules speak of."""
     return (rule.principals for stage in port.access if not stage.shadow for rule in stage.rules)
+
+
+# ---- headers in several lines ---------------------------------------------------------------------------------------
+
+
+def line_obstacle(condition: ir.Condition, *, refuses: bool) -> Obstacle | None:
+    """Why a rule must not rely on what a header holds; None if it may.
+
+    Releases before Envoy 1.40 compare the lines of a header as one value, joined by commas. So a second line would evade what
+    refuses, and two lines could make up a value that is let through.
+    """
+    match condition:
+        case ir.Not(inner):
+            return line_obstacle(inner, refuses=not refuses)
+        case ir.AllOf(conditions) | ir.AnyOf(conditions):
+            found = (line_obstacle(part, refuses=refuses) for part in conditions)
+            return next((one for one in found if one is not None), None)
+        case ir.HeaderIs(name, test) if not isinstance(test, ir.IsPresent):
+            return _header_obstacle(name, test, refuses=refuses)
+        case _:
+            return None
+
+
+def _header_obstacle(name: str, test: ir.TextTest, *, refuses: bool) -> Obstacle | None:
+    if refuses:
+        return Obstacle(
+            reason=f"refuse by what `{name}` holds: releases before Envoy 1.40 compare a header that is sent twice as one value",
+            advice="allow the values that are meant instead, with `==`",
+        )
+    if isinstance(test, ir.Matches) or (not isinstance(test, ir.IsPresent) and "," in test.value):
+        return Obstacle(
+            reason=f"let through by a pattern or a comma in `{name}`, which two lines could make up before Envoy 1.40",
+            advice="list the values, without commas",
+        )
+    return None

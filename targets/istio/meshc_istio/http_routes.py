@@ -20,32 +20,28 @@ from meshc_istio.route_actions import Entry, action_routes, answer, refusal
 from meshc_istio.route_matches import matches_of, request_condition
 
 _ESCAPES: Final = StringMatch(regex=".*%(00|2[fF]|5[cC]).*")
-"""Paths that the language answers with 400, and that Istio would send on."""
+"""Paths that the language answers with 400, and that Istio would send on. Behind an external, no other sidecar looks at them."""
 
 _BAD_REQUEST: Final = 400
 
 
 def http_routes(directory: Directory, census: Census, called: Called) -> tuple[HttpRoute, ...] | Obstacle:
     """The routes of a port that speaks HTTP; the last one takes every request that is left."""
-    if not _external_principals(directory, called):
-        return _listed(directory, census, called)
-    principals = (
-        *(route.callers for route in called.port.routes if route.callers is not None),
-        *(one for asked in _external_principals(directory, called) for one in rule_principals(asked)),
-    )
-    classes = caller_classes(census, principals)
-    if isinstance(classes, Obstacle):
-        return classes
-    found = [answer(_BAD_REQUEST, (HttpMatch(uri=_ESCAPES, port=called.number),))]
-    for one in classes:
-        listed = _of_class(directory, called, one)
-        if isinstance(listed, Obstacle):
-            return listed
-        found += _without_repeats(listed)
-    return tuple(found)
+    guarded = _guarded_ports(directory, called)
+    found = _of_classes(directory, census, called, guarded) if guarded else _listed(directory, census, called)
+    if isinstance(found, Obstacle) or not leads_out(directory, called.port):
+        return found
+    return (answer(_BAD_REQUEST, (HttpMatch(uri=_ESCAPES, port=called.number),)), *found)
 
 
-def _external_principals(directory: Directory, called: Called) -> tuple[ir.PortPolicy, ...]:
+def leads_out(directory: Directory, port: ir.PortPolicy) -> bool:
+    """Whether some route of the port leads to an external."""
+    actions = [route.action for route in port.routes if isinstance(route.action, ir.Forward)]
+    keys = {(one.namespace, one.service) for action in actions for one in action.destinations}
+    return any(isinstance(directory.owners[key], ir.External) for key in keys)
+
+
+def _guarded_ports(directory: Directory, called: Called) -> tuple[ir.PortPolicy, ...]:
     """The ports of externals that routes of the port lead to, and that have rules."""
     ports = (guarded_port(directory, route) for route in called.port.routes)
     return tuple({id(port): port for port in ports if port is not None}.values())
@@ -107,6 +103,25 @@ def _sources(census: Census, callers: ir.Principals | None) -> tuple[Source, ...
 
 
 # ---- routes that lead to externals with rules -----------------------------------------------------------------------
+
+
+def _of_classes(
+    directory: Directory, census: Census, called: Called, guarded: tuple[ir.PortPolicy, ...]
+) -> tuple[HttpRoute, ...] | Obstacle:
+    principals = (
+        *(route.callers for route in called.port.routes if route.callers is not None),
+        *(one for asked in guarded for one in rule_principals(asked)),
+    )
+    classes = caller_classes(census, principals)
+    if isinstance(classes, Obstacle):
+        return classes
+    found: list[HttpRoute] = []
+    for one in classes:
+        listed = _of_class(directory, called, one)
+        if isinstance(listed, Obstacle):
+            return listed
+        found += _without_repeats(listed)
+    return tuple(found)
 
 
 def _of_class(directory: Directory, called: Called, callers: CallerClass) -> list[HttpRoute] | Obstacle:

@@ -50,9 +50,11 @@ def _shared_pods(mesh: ir.Mesh) -> Iterator[Diagnostic]:
 
 def _escaped_slashes(mesh: ir.Mesh) -> Iterator[Diagnostic]:
     """Said once, at the first port that it concerns."""
-    first = next((port for one in mesh.workloads for port in one.ports if port.protocol.is_http), None)
+    owners: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
+    first = next((port for one in owners for port in one.ports if port.protocol.is_http), None)
     if first is not None:
-        message = "on istio a path with `%2F`, `%5C` or `%00` is judged as it is written, instead of refused with 400"
+        message = "on istio a path with `%2F`, `%5C` or `%00` is judged as it is written, and one with `#` without what follows it,"
+        message += " instead of refused with 400"
         advice = "the rest of a path is normalized alike, if the mesh is set up as `istio/mesh.yaml` says"
         yield diagnose("target-differs", first.span, message, advice=advice)
 

@@ -96,7 +96,9 @@ _ACCESS: Final[Mapping[Feature, Support]] = {
     Feature.JWT_JWKS_INLINE: exact(),
     Feature.JWT_FROM_HEADER: exact(),
     Feature.JWT_FORWARD: exact(),
-    Feature.JWT_REQUIRED: exact("a request without a token is 403 instead of 401; a token needs `iss` and `sub`"),
+    Feature.JWT_REQUIRED: stricter(
+        "a token without `sub`, or with an empty one, counts as none; a request without a token is 403 instead of 401"
+    ),
     Feature.PROBE_HTTP: exact("the kubelet asks the sidecar's agent, as Istio rewrites the pod"),
     Feature.PROBE_GRPC: exact("the kubelet asks the sidecar's agent, as Istio rewrites the pod"),
     Feature.PROBE_TCP: exact("the kubelet asks the sidecar's agent, as Istio rewrites the pod"),

@@ -11,7 +11,6 @@ from meshc.kubernetes import Metadata, Placed, metadata, object_name, rule_ancho
 from meshc.source import Span
 from meshc.target import Json
 from meshc_istio.callers import Census, take_census
-from meshc_istio.connection_routes import refuses_some
 from meshc_istio.destination_rules import destination_rule_spec
 from meshc_istio.directory import Directory, Owner, called_hosts, make_directory
 from meshc_istio.obstacles import Obstacle
@@ -48,7 +47,7 @@ def _host_objects(directory: Directory, census: Census, owner: Owner, host: str)
     service = virtual_service_spec(directory, census, owner, host)
     if isinstance(service, Obstacle):
         raise InternalError(f"istio cannot {service.reason}, which no check has found")
-    rule = destination_rule_spec(directory, owner, host, refuses=refuses_some(service))
+    rule = destination_rule_spec(directory, owner, host)
     if rule is not None:
         yield Placed(owner=key, resource=DestinationRule(metadata=named, spec=rule), sources=sources)
     if service is not None:
@@ -70,10 +69,9 @@ def _metadata(owner: Owner, host: str) -> Metadata:
 
 def _name(owner: Owner, host: str) -> str:
     """The owner's name, and the host's too where the owner has several."""
-    if isinstance(owner, ir.External) and len(owner.hosts) > 1:
-        # The dot has the name end in a hash, so that it is no other owner's.
-        return object_name(f"{owner.name}.{host}")
-    return object_name(owner.name)
+    if isinstance(owner, ir.Workload):
+        return object_name(owner.name)
+    return object_name("external", owner.name, *((host,) if len(owner.hosts) > 1 else ()))
 
 
 def _sources(owner: Owner) -> tuple[Span, ...]:

@@ -7,10 +7,10 @@ from meshc.diagnostics import Diagnostic, diagnose
 from meshc.passes.support import has_errors
 from meshc.source import Span
 from meshc_istio.callers import Census, take_census
-from meshc_istio.connection_routes import connection_obstacles
 from meshc_istio.directory import Called, Directory, Owner, called_hosts, called_ports, make_directory
+from meshc_istio.external_access import line_obstacle
 from meshc_istio.host_limits import host_obstacles
-from meshc_istio.http_routes import route_obstacle
+from meshc_istio.http_routes import leads_out, route_obstacle
 from meshc_istio.listener_limits import listener_obstacles
 from meshc_istio.obstacles import Obstacle
 from meshc_istio.port_limits import port_obstacles
@@ -40,7 +40,7 @@ def _report(obstacle: Obstacle, span: Span) -> Diagnostic:
 def _called(directory: Directory, census: Census, called: Called) -> Iterator[Diagnostic]:
     found = list(_port(directory, census, called)) if _is_first(called) else []
     yield from found
-    if has_errors(tuple(found)) or not (isinstance(called.owner, ir.External) or _leads_out(directory, called.port)):
+    if has_errors(tuple(found)) or not (isinstance(called.owner, ir.External) or leads_out(directory, called.port)):
         return
     made = port_routes(directory, census, called)
     if isinstance(made, Obstacle):
@@ -55,9 +55,6 @@ def _is_first(called: Called) -> bool:
 def _port(directory: Directory, census: Census, called: Called) -> Iterator[Diagnostic]:
     for obstacle, span in port_obstacles(directory, called):
         yield _report(obstacle, span)
-    if not called.port.protocol.is_http:
-        for obstacle in connection_obstacles(called):
-            yield _report(obstacle, place_of(called.port))
     for route in called.port.routes:
         for obstacle, span in route_obstacles(directory, called, route):
             yield _report(obstacle, span)
@@ -81,15 +78,11 @@ def _rules(called: Called) -> Iterator[Diagnostic]:
                 reason = "log what a shadow rule of an external would refuse"
                 yield _report(Obstacle(reason=reason, advice="leave the rule out"), rule.span)
             elif called.port.protocol.is_http:
-                problem = matches_of(rule.condition, called.number)
-                if isinstance(problem, Obstacle):
+                made = matches_of(rule.condition, called.number)
+                lines = line_obstacle(rule.condition, refuses=stage.effect is ir.Effect.DENY)
+                problem = made if isinstance(made, Obstacle) else lines
+                if problem is not None:
                     yield _report(problem, rule.span)
-
-
-def _leads_out(directory: Directory, port: ir.PortPolicy) -> bool:
-    actions = [route.action for route in port.routes if isinstance(route.action, ir.Forward)]
-    keys = {(one.namespace, one.service) for action in actions for one in action.destinations}
-    return any(isinstance(directory.owners[key], ir.External) for key in keys)
 
 
 def _asking_rule(port: ir.PortPolicy) -> Span | None:

@@ -73,8 +73,8 @@ _ROUTES: Final[Mapping[Feature, Support]] = {
     Feature.ROUTE_REGEX: exact("at most 1,024 bytes"),
     Feature.ROUTE_METHOD: exact(),
     Feature.ROUTE_HEADER: approximate(
-        "a header that comes in several lines is matched line by line only since Envoy's fix of CVE-2026-26308, and before "
-        "as one value; one test of each header that must hold"
+        "releases before Envoy 1.40 compare a header that is sent in several lines as one value; one test of each header that "
+        "must hold; blanks at the ends of a value, which only HTTP/2 can send and RFC 9113 forbids, count"
     ),
     Feature.ROUTE_QUERY: exact(
         "one test of each parameter that must hold; a pattern that must not match cannot be tested"
@@ -171,7 +171,16 @@ _FAULTS: Final[Mapping[Feature, Support]] = {
 }
 
 _SAFE_TO_OMIT: Final = frozenset(
-    {Feature.HEALTH_CHECK, Feature.ENDPOINT_ZONE, Feature.ENDPOINT_WEIGHT, Feature.MIRROR_EXTERNAL}
+    {
+        Feature.DISCOVER_DNS,
+        Feature.DISCOVER_STATIC,
+        Feature.DISCOVER_EDS,
+        Feature.ENDPOINT_VERSION,
+        Feature.ENDPOINT_WEIGHT,
+        Feature.ENDPOINT_ZONE,
+        Feature.HEALTH_CHECK,
+        Feature.MIRROR_EXTERNAL,
+    }
 )
 """What nothing that access decides depends on."""
 

@@ -50,7 +50,7 @@ def port_routes(directory: Directory, census: Census, called: Called) -> Routes 
         case ir.Protocol.TCP:
             return tcp_routes(directory, census, called)
         case ir.Protocol.TLS:
-            return tls_routes(directory, census, called) if isinstance(called.owner, ir.External) else ()
+            return tls_routes(directory, census, called)
         case ir.Protocol.HTTP | ir.Protocol.HTTP2 | ir.Protocol.GRPC | ir.Protocol.HTTPS:
             return http_routes(directory, census, called)
         case _:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from istio_traffic_lab import objects, spec
+from istio_traffic_lab import mesh_of, objects, spec
+from meshc.targets import find_target
+from meshc_harness.istio import Mtls
+from meshc_harness.istio_compare import istio_mesh, workloads_of
 
 HEAD = """
 namespace shop
@@ -42,19 +45,40 @@ def test_mutual_tls_is_off_where_the_program_wants_none() -> None:
     program = """
     namespace shop
     service web in shop
-    service cart in shop { port 80 http port 6443 tls }
+    service cart in shop { port 80 http port 6379 tcp target 6380 }
     service plain in shop { port 80 http }
     access cart { allow anyone }
     access plain { allow anyone }
     authenticate plain { mtls off }
+    authenticate cart:6379 { mtls off }
     """
     found = objects(program)
     off = {"loadBalancer": {"simple": "ROUND_ROBIN"}, "tls": {"mode": "DISABLE"}}
     assert found["DestinationRule/plain"]["spec"]["trafficPolicy"] == off
     assert found["DestinationRule/cart"]["spec"]["trafficPolicy"]["portLevelSettings"] == [
         {"port": {"number": 80}, "loadBalancer": {"simple": "ROUND_ROBIN"}},
-        {"port": {"number": 6443}, **off},
+        {"port": {"number": 6379}, **off},
     ]
+
+
+def test_servers_and_callers_agree_on_ports_without_mutual_tls() -> None:
+    program = """
+    namespace shop
+    service cart in shop { port 80 http port 6379 tcp target 6380 }
+    access cart { allow anyone }
+    authenticate cart:6379 { mtls off }
+    """
+    istio = istio_mesh(mesh_of(program), find_target("istio"), joins_lines=False)
+    (cart,) = workloads_of(mesh_of(program))
+    modes = {port.number: istio.server.mtls(cart, cart.labels, port) for port in cart.ports}
+    assert modes == {80: Mtls.STRICT, 6379: Mtls.DISABLE}
+    emitted = find_target("istio").emit(mesh_of(program), {}).documents
+    (peers,) = [one for each in emitted for one in each.resources if one.get("kind") == "PeerAuthentication"]
+    assert peers["spec"] == {
+        "selector": {"matchLabels": {"app": "cart"}},
+        "mtls": {"mode": "STRICT"},
+        "portLevelMtls": {"6380": {"mode": "DISABLE"}},
+    }
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def test_what_is_impossible_says_what_to_write_instead() -> None:
 def test_only_what_decides_nothing_may_be_left_out() -> None:
     omitted = {feature for feature, support in TRAFFIC.items() if support.may_omit}
     assert omitted == {
-        Feature.HEALTH_CHECK, Feature.ENDPOINT_ZONE, Feature.ENDPOINT_WEIGHT, Feature.MIRROR_EXTERNAL,
+        Feature.DISCOVER_DNS, Feature.DISCOVER_STATIC, Feature.DISCOVER_EDS, Feature.ENDPOINT_VERSION,
+        Feature.ENDPOINT_WEIGHT, Feature.ENDPOINT_ZONE, Feature.HEALTH_CHECK, Feature.MIRROR_EXTERNAL,
     }  # fmt: skip
 
 
