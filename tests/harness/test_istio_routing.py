@@ -318,6 +318,20 @@ def test_subsets_pick_pods_by_label() -> None:
     assert versions(None, 81) == []
 
 
+@pytest.mark.parametrize(("resolution", "is_open"), [("NONE", True), ("DNS", False)])
+def test_a_subset_that_is_defined_refuses_nobody_where_the_application_chooses(
+    resolution: str,
+    is_open: bool,  # noqa: FBT001
+) -> None:
+    """Its cluster connects to the address that the application looked up; without endpoints, another is no cluster at all."""
+    host = "mail.example"
+    ports = [{"number": 465, "name": "tls-465", "protocol": "TLS"}]
+    entry = resource("ServiceEntry", {"hosts": [host], "ports": ports, "resolution": resolution})
+    found = mesh(entry, resource("DestinationRule", {"host": host, **SUBSETS})).caller
+    assert bool(found.backends(FRIEND, Destination(host=host, port=465, subset="none"))) is is_open
+    assert not found.backends(FRIEND, Destination(host=host, port=465, subset="unknown"))
+
+
 @pytest.mark.parametrize(("namespace", "is_seen"), [("shop", True), ("istio-system", True), ("elsewhere", False)])
 def test_where_rules_are_looked_for(namespace: str, is_seen: bool) -> None:  # noqa: FBT001
     found = mesh(rule(SUBSETS, namespace=namespace)).caller.rule(Caller(namespace="bank", labels={}), HOST)

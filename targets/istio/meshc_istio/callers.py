@@ -5,15 +5,17 @@ workload's pods are those that carry its labels, so two workloads whose labels I
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from meshc import ir
 from meshc.semantics.principals import principals_check
 from meshc_istio.obstacles import Obstacle
 
 _NAMESPACE: Final = re.compile(r"spiffe://([^/]+)/ns/([^/]+)/(?:sa/)?")
+_Key = TypeVar("_Key")
 _NOBODY: Final = " "
 """No service account and no namespace is called so: it stands for all that the program does not name."""
 
@@ -36,21 +38,34 @@ class CallerClass:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """The workloads of the mesh, by identity and by namespace."""
+    """The workloads of the mesh, by identity, by namespace, and by namespace and a label that some pods of them carry."""
 
     trust_domain: str
     by_identity: Mapping[str, tuple[ir.Workload, ...]]
     by_namespace: Mapping[str, tuple[ir.Workload, ...]]
+    by_label: Mapping[tuple[str, str, str], tuple[ir.Workload, ...]]
 
 
 def take_census(mesh: ir.Mesh) -> Census:
     """The census of a mesh."""
-    by_identity: dict[str, tuple[ir.Workload, ...]] = {}
-    by_namespace: dict[str, list[ir.Workload]] = {}
+    by_identity: dict[str, list[ir.Workload]] = defaultdict(list)
+    by_namespace: dict[str, list[ir.Workload]] = defaultdict(list)
+    by_label: dict[tuple[str, str, str], list[ir.Workload]] = defaultdict(list)
     for one in mesh.workloads:
-        by_identity[one.identity] = (*by_identity.get(one.identity, ()), one)
-        by_namespace.setdefault(one.namespace, []).append(one)
-    return Census(mesh.trust_domain, by_identity, {name: tuple(all_) for name, all_ in by_namespace.items()})
+        by_identity[one.identity].append(one)
+        by_namespace[one.namespace].append(one)
+        for key, value in dict.fromkeys(label for labels in pod_labels(one) for label in labels.items()):
+            by_label[one.namespace, key, value].append(one)
+    return Census(mesh.trust_domain, _frozen(by_identity), _frozen(by_namespace), _frozen(by_label))
+
+
+def _frozen(found: Mapping[_Key, list[ir.Workload]]) -> Mapping[_Key, tuple[ir.Workload, ...]]:
+    return {key: tuple(listed) for key, listed in found.items()}
+
+
+def pod_labels(one: ir.Workload) -> tuple[Mapping[str, str], ...]:
+    """The labels that a workload's pods may carry: its own, and with them those of each version."""
+    return (one.labels, *({**one.labels, **version.labels} for version in one.versions))
 
 
 def caller_classes(census: Census, principals: Iterable[ir.Principals]) -> tuple[CallerClass, ...] | Obstacle:
@@ -128,11 +143,10 @@ def _workloads(census: Census, mentioned: Iterable[ir.Principal]) -> tuple[ir.Wo
 
 def _namesake(census: Census, one: ir.Workload, answers: Callable[[str], tuple[bool, ...]]) -> Obstacle | None:
     """A workload whose pods carry the labels of `one` too, although it is treated otherwise."""
-    mine = answers(one.identity)
-    labels = one.labels.items()
-    for other in census.by_namespace.get(one.namespace, ()):
-        carried = [other.labels, *({**other.labels, **version.labels} for version in other.versions)]
-        if any(labels <= each.items() for each in carried) and answers(other.identity) != mine:
+    mine, labels = answers(one.identity), one.labels.items()
+    carriers = [census.by_label[one.namespace, key, value] for key, value in labels]
+    for other in min(carriers, key=len, default=census.by_namespace[one.namespace]):
+        if any(labels <= each.items() for each in pod_labels(other)) and answers(other.identity) != mine:
             return Obstacle(
                 reason=f"tell the caller `{one.name}` from `{other.name}`, whose pods carry its labels too",
                 advice="declare a label that tells them apart",

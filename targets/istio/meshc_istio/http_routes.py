@@ -36,9 +36,13 @@ def http_routes(directory: Directory, census: Census, called: Called) -> tuple[H
 
 def leads_out(directory: Directory, port: ir.PortPolicy) -> bool:
     """Whether some route of the port leads to an external."""
-    actions = [route.action for route in port.routes if isinstance(route.action, ir.Forward)]
-    keys = {(one.namespace, one.service) for action in actions for one in action.destinations}
-    return any(isinstance(directory.owners[key], ir.External) for key in keys)
+    return any(route_leads_out(directory, route) for route in port.routes)
+
+
+def route_leads_out(directory: Directory, route: ir.Route) -> bool:
+    """Whether some requests of the route go to an external."""
+    destinations = route.action.destinations if isinstance(route.action, ir.Forward) else ()
+    return any(isinstance(directory.owners[one.namespace, one.service], ir.External) for one in destinations)
 
 
 def _guarded_ports(directory: Directory, called: Called) -> tuple[ir.PortPolicy, ...]:

@@ -7,6 +7,7 @@ from typing import Final
 from meshc import ir
 from meshc.diagnostics import Diagnostic, diagnose
 from meshc.passes.traffic_features import traffic_features
+from meshc_istio.callers import pod_labels
 from meshc_istio.options import Dataplane, EmitOptions
 
 _WAYPOINT: Final = "enforce it with sidecars, or decide by identities, addresses and ports alone"
@@ -18,6 +19,7 @@ def check_limits(mesh: ir.Mesh, options: EmitOptions) -> Iterator[Diagnostic]:
     yield from _escaped_slashes(mesh)
     for workload in mesh.workloads:
         yield from _shared_ports(workload)
+        yield from _versions(workload)
         yield from _tokens(workload)
         if options.dataplane is Dataplane.AMBIENT:
             yield from _ambient(workload)
@@ -39,9 +41,12 @@ def _shared_pods(mesh: ir.Mesh) -> Iterator[Diagnostic]:
             for label in one.labels.items():
                 by_label[label].append(one)
         for one in workloads:
-            near = {other.name: other for label in one.labels.items() for other in by_label[label] if other is not one}
+            carried = pod_labels(one)
+            labels = dict.fromkeys(label for each in carried for label in each.items())
+            near = {other.name: other for label in labels for other in by_label[label] if other is not one}
             for other in near.values():
-                if one.labels.items() >= other.labels.items() and (one.labels != other.labels or one.name < other.name):
+                is_picked = any(each.items() >= other.labels.items() for each in carried)
+                if is_picked and (one.labels != other.labels or one.name < other.name):
                     message = f"on istio the rules of `{other.namespace}.{other.name}` would hold for the pods of"
                     message += f" `{one.namespace}.{one.name}` too: its labels pick them as well"
                     advice = "give each a label of its own"
@@ -67,6 +72,19 @@ def _shared_ports(workload: ir.Workload) -> Iterator[Diagnostic]:
         if (other.access, other.mtls, other.jwts) != (port.access, port.mtls, port.jwts):
             message = f"on istio the ports {other.number} and {port.number} are one: both lead to {port.target}"
             yield diagnose("unsupported-by-target", port.span, message, advice="give both the same rules")
+
+
+def _versions(workload: ir.Workload) -> Iterator[Diagnostic]:
+    """Policies pick a service's pods by its labels, so those of all versions have to carry them."""
+    for version in workload.versions:
+        replaced = [
+            key for key in version.labels if workload.labels.get(key, version.labels[key]) != version.labels[key]
+        ]
+        if replaced:
+            message = f"on istio the rules of `{workload.namespace}.{workload.name}` would not hold for its version"
+            message += f" `{version.name}`, whose pods have another label `{replaced[0]}`"
+            advice = "tell versions apart by labels that the service does not have"
+            yield diagnose("unsupported-by-target", version.span, message, advice=advice)
 
 
 def _tokens(workload: ir.Workload) -> Iterator[Diagnostic]:

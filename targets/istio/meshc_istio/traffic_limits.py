@@ -10,7 +10,7 @@ from meshc_istio.callers import Census, take_census
 from meshc_istio.directory import Called, Directory, Owner, called_hosts, called_ports, make_directory
 from meshc_istio.external_access import line_obstacle
 from meshc_istio.host_limits import host_obstacles
-from meshc_istio.http_routes import leads_out, route_obstacle
+from meshc_istio.http_routes import leads_out, route_leads_out, route_obstacle
 from meshc_istio.listener_limits import listener_obstacles
 from meshc_istio.obstacles import Obstacle
 from meshc_istio.port_limits import port_obstacles
@@ -44,7 +44,7 @@ def _called(directory: Directory, census: Census, called: Called) -> Iterator[Di
         return
     made = port_routes(directory, census, called)
     if isinstance(made, Obstacle):
-        yield _report(made, _asking_rule(called.port) or place_of(called.port))
+        yield _report(made, _asking_place(directory, called))
 
 
 def _is_first(called: Called) -> bool:
@@ -85,5 +85,11 @@ def _rules(called: Called) -> Iterator[Diagnostic]:
                     yield _report(problem, rule.span)
 
 
-def _asking_rule(port: ir.PortPolicy) -> Span | None:
-    return next((rule.span for stage in port.access for rule in stage.rules), None)
+def _asking_place(directory: Directory, called: Called) -> Span:
+    """The place to blame for what routes and rules of an external ask together."""
+    if isinstance(called.owner, ir.External):
+        rules = (rule.span for stage in called.port.access for rule in stage.rules)
+        return next(rules, place_of(called.port))
+    return next(
+        (route.span for route in called.port.routes if route_leads_out(directory, route)), place_of(called.port)
+    )

@@ -187,6 +187,9 @@ class CallerSide:
         if workload is not None:
             return tuple(labels for labels in workload.pods() if is_subset(wanted, labels))
         entry = next(one for one in self.entries if destination.host in one.hosts)
+        if entry.resolution == "NONE":
+            # A cluster that connects to where the application wanted to; labels of a subset do not choose there.
+            return ({},)
         return tuple(labels for labels in entry.endpoints or ({},) if is_subset(wanted, labels))
 
     def rule(self, caller: Caller, host: str) -> DestinationRule | None:

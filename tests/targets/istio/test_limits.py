@@ -52,6 +52,25 @@ service b in shop { port 81 http labels app = "x" }
     assert any("would hold for the pods of" in message for _, _, message in found(text))
 
 
+def test_services_that_share_pods_with_a_version() -> None:
+    text = """namespace shop
+service a in shop { port 80 http version v1 version v2 }
+service b in shop { port 81 http labels version = "v2" }
+"""
+    assert [message for kind, _, message in found(text) if kind == "error"] == [
+        "on istio the rules of `shop.b` would hold for the pods of `shop.a` too: its labels pick them as well"
+    ]
+
+
+def test_versions_that_policies_would_not_pick() -> None:
+    head = "namespace shop\nservice a in shop { port 80 http version v1 version v2"
+    wrong = found(f'{head} {{ labels app = "x", version = "2" }} }}')
+    assert [message for kind, _, message in wrong if kind == "error"] == [
+        "on istio the rules of `shop.a` would not hold for its version `v2`, whose pods have another label `app`"
+    ]
+    assert not [one for one in found(f'{head} {{ labels app = "a", version = "2" }} }}') if one[0] == "error"]
+
+
 def test_ports_that_lead_to_one() -> None:
     text = """namespace shop
 service web in shop

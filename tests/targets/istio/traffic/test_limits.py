@@ -51,6 +51,7 @@ def found(program: str) -> list[str]:
         ('route /a { redirect "/b#c" }', "istio cannot redirect to a fragment"),
         ('add request header "x" "1" add request header "x" "2"', "istio cannot add several values to `x`"),
         ('set response header "x" ""', "istio cannot give `x` an empty value"),
+        ('add request header "x" ""', "istio cannot give `x` an empty value"),
         ("idle-timeout 1s", "istio cannot end requests on which nothing moves, and knows `idle-timeout` for connections alone"),
         ('fault delay 1s for 5% fault delay 2s for 100% when header "x" == "1"',
          "istio cannot delay one request by several chances"),
@@ -211,6 +212,19 @@ def test_a_split_over_externals_with_rules() -> None:
     rules = "access api { allow anyone } access more { allow anyone }"
     assert found(f"{API} {more} {rules}\ntraffic cart:80 {{ split api 50%, more 50% }}") == [
         "istio cannot split over externals with rules, which it asks before it chooses"
+    ]
+
+
+def test_a_route_that_leads_out_is_to_blame_for_what_rules_there_ask() -> None:
+    program = f"""{HEAD}{API}
+    access api {{ allow twin when header "x" == "1" }}
+    traffic cart:80 {{
+      route /b {{ timeout 1s }}
+      route /a when header "x" starts with "1" -> api
+    }}
+    """
+    assert problems(program) == [
+        (program[: program.index("route /a")].count("\n") + 1, "istio cannot test the header `x` twice in one route")
     ]
 
 
