@@ -16,6 +16,7 @@ from meshc.cli.project import (
     target_options,
 )
 from meshc.diagnostics import Diagnostic, Severity
+from meshc.fixing.propose import FIXABLE
 from meshc.ir import Mesh
 from meshc.project_config import Config
 from meshc.source import SourceFile
@@ -50,9 +51,9 @@ def check_once(arguments: Arguments, console: Console) -> int:
 
 
 def _with_fixes(project: Project, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
-    if not found:
-        return ()
-    from meshc.fixing import with_fixes  # noqa: PLC0415  proofs load the regions
+    if not any(one.name in FIXABLE for one in found):
+        return found
+    from meshc.fixing.prove import with_fixes  # noqa: PLC0415  proofs load the regions
 
     return with_fixes(found, project.loaded)
 

@@ -12,8 +12,10 @@ from meshc.cli.project import (
     Project,
     ProjectInvalidError,
     analyze_project,
+    chosen_targets,
     merge_findings,
     open_project,
+    say_unread,
     show,
     target_options,
 )
@@ -44,9 +46,7 @@ def run(arguments: Arguments, console: Console) -> int:
         project = open_project(arguments.path, console)
     except ProjectInvalidError:
         return 1
-    names = arguments.targets or project.config.targets
-    if not names:
-        raise UsageError("no target; write `--target envoy`, or `targets: [envoy]` in meshc.yaml")
+    names = chosen_targets(project, arguments.targets)
     directory = _directory(project, arguments)
     compiled: list[_Compiled] = []
     found: list[tuple[str | None, tuple[Diagnostic, ...]]] = []
@@ -61,6 +61,8 @@ def run(arguments: Arguments, console: Console) -> int:
         return 1
     if arguments.validate is not None and not _is_valid(arguments.validate, compiled, console):
         return 1
+    for name in names if arguments.verify else ():
+        say_unread(find_target(name), console)
     dropped = _dropped_environments(project, directory) if arguments.environment == "all" else ()
     try:
         return _compare(compiled, dropped, console) if arguments.check else _write(compiled, dropped, console)

@@ -23,7 +23,7 @@ from meshc.verification import narrowed
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _ISTIO: Final = ".istio.io"
-_ENVOY: Final = frozenset({"static_resources", "configs"})
+ENVOY_KEYS: Final = frozenset({"static_resources", "configs"})
 """What a bootstrap and a config dump have at their top."""
 _OTHERS: Final[Mapping[str, str]] = {
     "policy.linkerd.io": "Linkerd",
@@ -82,7 +82,7 @@ def _kind(one: ConfigObject) -> str | None:
     """The target that reads an object; None where none does."""
     if one.group.endswith(_ISTIO) or "meshConfig" in one.data:
         return "istio"
-    return "envoy" if _ENVOY & set(one.data) else None
+    return "envoy" if ENVOY_KEYS & set(one.data) else None
 
 
 def compare_with(

@@ -6,8 +6,9 @@ from meshc.cli.arguments import Arguments
 from meshc.cli.check import check_once, find_all
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import Project, ProjectInvalidError, open_project, relocate, relocate_sources
-from meshc.cli.texts import replace_text, text_difference
-from meshc.fixing import Prover, fixed_texts
+from meshc.cli.texts import text_difference, write_text
+from meshc.fixing.apply import fixed_texts
+from meshc.fixing.prove import Prover
 
 
 def fix(arguments: Arguments, console: Console) -> int:
@@ -27,7 +28,7 @@ def fix(arguments: Arguments, console: Console) -> int:
         _print_differences(project, texts, console)
         return 1 if texts else 0
     for path, text in texts.items():
-        replace_text(project.loaded.root / path, text)
+        write_text(project.loaded.root / path, text)
     shown = relocate(found, project.loaded.root)
     for one, place in zip(found, shown, strict=True):
         if any(

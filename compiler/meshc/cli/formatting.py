@@ -7,7 +7,7 @@ from pathlib import Path
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import ProjectInvalidError, find_project_directory, read_project_config
-from meshc.cli.texts import replace_text, text_difference
+from meshc.cli.texts import text_difference, write_text
 from meshc.diagnostics import Diagnostic
 from meshc.files import decode_source, read_source
 from meshc.format import format_source
@@ -93,7 +93,7 @@ def _format_file(file: Path, arguments: Arguments, console: Console) -> bool | N
     elif arguments.check:
         console.print(f"would change {file}")
     else:
-        replace_text(file, formatted.text)
+        write_text(file, formatted.text)
         console.detail(f"changed {file}")
     return True
 

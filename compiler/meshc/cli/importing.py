@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from meshc.cli.arguments import Arguments
-from meshc.cli.configurations import configuration_sources
+from meshc.cli.configurations import ENVOY_KEYS, configuration_sources
 from meshc.cli.console import Console, UsageError
-from meshc.cli.texts import replace_text
+from meshc.cli.texts import write_text
 from meshc.diagnostics import Severity
 from meshc.importing import Imported, import_program, known_services, merge_readings
 from meshc.ir import Mesh
@@ -23,6 +23,7 @@ KINDS: Final = ("istio", "networkpolicy")
 _POLICIES: Final = "policies"
 _CONFIG: Final = "policies: policies/\n"
 _ISTIO: Final = "security.istio.io"
+_TRAVEL: Final = frozenset({"networking.istio.io", "telemetry.istio.io"})
 _ISTIO_KINDS: Final = frozenset({"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"})
 _MESHES: Final = (".istio.io", "linkerd.io", "gateway.networking.k8s.io", "networking.k8s.io")
 """What the groups of objects that decide about calls end in."""
@@ -89,11 +90,20 @@ def _unread(objects: Iterable[ConfigObject], known: Mesh, kind: str | None) -> R
     """What nobody reads yet, although it decides about calls; unless `--from` leaves it out."""
     unknown: list[Unknown] = []
     for one in objects:
-        if kind is None and one.group.endswith(_MESHES) and not _is_read(one):
-            message = f"{one.kind} `{one.name}` is not imported yet"
-            aspects = frozenset({Aspect.ROUTING, Aspect.SETTINGS})
-            unknown.append(Unknown(message=message, aspects=aspects, span=one.span("kind")))
+        if kind is None and _decides(one) and not _is_read(one):
+            shown = f"{one.kind} `{one.name}`" if one.kind else "configuration of Envoy"
+            # What travels is the callers' to say. All else may refuse requests, so that nothing can be left open.
+            aspects = frozenset({Aspect.ROUTING, Aspect.SETTINGS}) if _is_travel(one) else frozenset(Aspect)
+            unknown.append(Unknown(message=f"{shown} is not imported yet", aspects=aspects, span=one.span("kind")))
     return Reading(mesh=known, unknown=tuple(unknown))
+
+
+def _decides(one: ConfigObject) -> bool:
+    return one.group.endswith(_MESHES) or bool(ENVOY_KEYS & set(one.data))
+
+
+def _is_travel(one: ConfigObject) -> bool:
+    return one.group in _TRAVEL and one.kind != "EnvoyFilter"
 
 
 def _is_read(one: ConfigObject) -> bool:
@@ -104,13 +114,9 @@ def _write(directory: Path, imported: Imported, console: Console) -> None:
     policies = directory / _POLICIES
     policies.mkdir(parents=True, exist_ok=True)
     if not (directory / CONFIG_NAME).exists():
-        (directory / CONFIG_NAME).write_text(_CONFIG, encoding="utf-8")
+        write_text(directory / CONFIG_NAME, _CONFIG)
     for path, text in imported.files.items():
-        file = policies / path
-        if file.exists():
-            replace_text(file, text)
-        else:
-            file.write_text(text, encoding="utf-8")
+        write_text(policies / path, text)
     console.say(f"{policies}: {len(imported.files)} files")
 
 

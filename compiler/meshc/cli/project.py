@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meshc.cli.console import Console, UsageError
 from meshc.diagnostics import Diagnostic, Fix, Label, Severity, diagnose
@@ -15,6 +16,9 @@ from meshc.load import CONFIG_NAME, Loaded, LoadError, load
 from meshc.project_config import Config
 from meshc.source import SourceFile, Span
 from meshc.suggest import closest
+
+if TYPE_CHECKING:
+    from meshc.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,24 @@ def target_options(config: Config, target: str) -> Mapping[str, str]:
             networks = " ".join(config.linkerd.probe_networks)
             options |= {"namespace": config.linkerd.namespace, "probe-networks": networks}
     return options
+
+
+def chosen_targets(project: Project, named: tuple[str, ...]) -> tuple[str, ...]:
+    """The targets that the command line names, or else those of `meshc.yaml`. Raises UsageError for none."""
+    names = named or project.config.targets
+    if not names:
+        raise UsageError("no target; write `--target envoy`, or `targets: [envoy]` in meshc.yaml")
+    return names
+
+
+def say_unread(target: "Target", console: Console) -> None:
+    """Say what no proof covers, since the target's reader does not read it."""
+    from meshc.reading.model import Aspect  # noqa: PLC0415  most commands prove nothing
+
+    if not target.reads:
+        console.say(f"{target.name}: nothing is proven, since it cannot be read back yet")
+    elif target.reads != set(Aspect):
+        console.say(f"{target.name}: proven is who may call the services, and nothing else yet")
 
 
 class ProjectInvalidError(Exception):

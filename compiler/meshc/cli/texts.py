@@ -4,10 +4,13 @@ import difflib
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from meshc.cli.console import UsageError
 from meshc.files import reason
 from meshc.source import SourceFile
+
+_NEW_FILE: Final = 0o644
 
 
 def text_difference(source: SourceFile, text: str) -> str:
@@ -18,8 +21,8 @@ def text_difference(source: SourceFile, text: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def replace_text(file: Path, text: str) -> None:
-    """Write a file as a whole: whoever reads it sees the old text or the new one. Symbolic links stay links.
+def write_text(file: Path, text: str) -> None:
+    """Write a file as a whole: whoever reads it sees the old text, if there was one, or the new one. Symbolic links stay links.
 
     Raises UsageError.
     """
@@ -32,7 +35,7 @@ def replace_text(file: Path, text: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(target.stat().st_mode)
+        temporary.chmod(target.stat().st_mode if target.exists() else _NEW_FILE)
         temporary.replace(target)
     except OSError as error:
         if temporary is not None:

@@ -10,10 +10,12 @@ from meshc.cli.project import (
     Project,
     ProjectInvalidError,
     analyze_project,
+    chosen_targets,
     merge_findings,
     open_project,
     relocate,
     relocate_sources,
+    say_unread,
     target_options,
 )
 from meshc.diagnostics import Diagnostic
@@ -23,9 +25,8 @@ from meshc.frontend import Analysis
 from meshc.ir import Mesh
 from meshc.lower.groups import groups_of
 from meshc.passes.support import has_errors
-from meshc.reading import Aspect
 from meshc.source import SourceFile
-from meshc.target import Document, Target
+from meshc.target import Document, Emission, Target
 from meshc.targets import TargetError, find_target
 from meshc.verification import ReadBackError, verify, verify_files
 
@@ -38,29 +39,22 @@ def run(arguments: Arguments, console: Console) -> int:
         project = open_project(arguments.path, console)
     except ProjectInvalidError:
         return 1
-    names = arguments.targets or project.config.targets
-    if not names:
-        raise UsageError("no target; write `--target envoy`, or `targets: [envoy]` in meshc.yaml")
+    names = chosen_targets(project, arguments.targets)
     analysis = analyze_project(project, arguments.environment)
     verification = _Verification(project=project, analysis=analysis, directory=arguments.out)
     found = list(analysis.diagnostics)
     if not analysis.has_errors:
         for target in _targets(names):
-            emitted = target.emit(verification.mesh, target_options(project.config, target.name)).diagnostics
-            problems = () if has_errors(emitted) else verification.of(target)
-            found += (*emitted, *problems)
-            if not has_errors((*emitted, *problems)):
-                console.say(
-                    f"{target.name}: {verification.place(target)} says what the program says, for every request"
-                )
+            emission = target.emit(verification.mesh, target_options(project.config, target.name))
+            problems = () if has_errors(emission.diagnostics) else verification.of(target, emission)
+            found += (*emission.diagnostics, *problems)
+            if not has_errors((*emission.diagnostics, *problems)):
+                place = verification.place(target)
+                console.say(f"{target.name}: {place} says what the program says, for every request")
+                say_unread(target, console)
     merged = merge_findings([(arguments.environment, tuple(found))])
     report(project, merged, verification.texts, console)
     return 1 if has_errors(merged) else 0
-
-
-def _not_read(target: Target) -> str:
-    """What was not compared, since the target's reader does not read it."""
-    return "" if target.reads == set(Aspect) else "; compared is who may call the services, and nothing else yet"
 
 
 def _targets(names: Iterable[str]) -> Iterator[Target]:
@@ -90,10 +84,10 @@ class _Verification:
     def place(self, target: Target) -> str:
         return "what a compile writes" if self.directory is None else str(self.directory / target.name)
 
-    def of(self, target: Target) -> Sequence[Diagnostic]:
-        options = target_options(self.project.config, target.name)
+    def of(self, target: Target, emission: Emission) -> Sequence[Diagnostic]:
         if self.directory is None:
-            return prove_compiled(target, self.project, self.analysis, target.emit(self.mesh, options).documents)
+            return prove_compiled(target, self.project, self.analysis, emission.documents)
+        options = target_options(self.project.config, target.name)
         read = _texts(self.directory / target.name)
         self.texts |= read
         texts = {path: one.text for path, one in read.items()}

@@ -1,6 +1,4 @@
-"""Quick fixes: removals of what does nothing, offered only where they are proven to change nothing."""
+"""Quick fixes: removals of what does nothing, offered only where they are proven to change nothing.
 
-from meshc.fixing.apply import apply_fixes, fixed_texts
-from meshc.fixing.prove import Prover, with_fixes
-
-__all__ = ["Prover", "apply_fixes", "fixed_texts", "with_fixes"]
+`propose` is light; `prove` loads the regions, so whoever only wants to know what might be fixed imports `propose` alone.
+"""

@@ -6,26 +6,26 @@ from meshc.diagnostics import Fix, TextEdit
 from meshc.source import SourceFile
 
 
-def fixed_texts(fixes: Iterable[Fix], sources: Mapping[str, SourceFile]) -> dict[str, str]:
-    """The texts that change, by path. Of two fixes that overlap, the first is applied."""
-    kept, _ = apply_fixes(fixes, sources)
-    return kept
-
-
-def apply_fixes(fixes: Iterable[Fix], sources: Mapping[str, SourceFile]) -> tuple[dict[str, str], tuple[Fix, ...]]:
-    """The texts that change, by path, and the fixes that were applied: those that overlap none before them."""
-    edits: dict[str, list[TextEdit]] = {}
-    applied: list[Fix] = []
+def apart(fixes: Iterable[Fix]) -> tuple[Fix, ...]:
+    """Fixes that can be applied together: of two that overlap, the first."""
+    kept: list[Fix] = []
     for fix in fixes:
-        if not any(_overlap(one, other) for one in fix.edits for other in edits.get(one.span.path, ())):
-            applied.append(fix)
-            for one in fix.edits:
-                edits.setdefault(one.span.path, []).append(one)
-    return {path: _edited(sources[path].text, some) for path, some in edits.items()}, tuple(applied)
+        if not any(_overlap(one, other) for one in fix.edits for each in kept for other in each.edits):
+            kept.append(fix)
+    return tuple(kept)
+
+
+def fixed_texts(fixes: Iterable[Fix], sources: Mapping[str, SourceFile]) -> dict[str, str]:
+    """The texts that change, by path; no two of the fixes overlap."""
+    edits: dict[str, list[TextEdit]] = {}
+    for one in (edit for fix in fixes for edit in fix.edits):
+        edits.setdefault(one.span.path, []).append(one)
+    return {path: _edited(sources[path].text, some) for path, some in edits.items()}
 
 
 def _overlap(one: TextEdit, other: TextEdit) -> bool:
-    return one.span.start < other.span.end and other.span.start < one.span.end
+    same = one.span.path == other.span.path
+    return same and one.span.start < other.span.end and other.span.start < one.span.end
 
 
 def _edited(text: str, edits: Iterable[TextEdit]) -> str:

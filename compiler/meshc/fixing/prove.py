@@ -12,8 +12,8 @@ from typing import Final
 from meshc.diagnostics import Diagnostic, Fix, Severity
 from meshc.difference.compare import Comparer
 from meshc.difference.model import Side
-from meshc.fixing.apply import apply_fixes, fixed_texts
-from meshc.fixing.propose import FIXABLE, propose
+from meshc.fixing.apply import apart, fixed_texts
+from meshc.fixing.propose import propose
 from meshc.frontend import environments
 from meshc.load import Loaded
 from meshc.lower.program import Lowered, lower
@@ -27,8 +27,6 @@ MOST_OFFERED: Final = 20
 
 def with_fixes(found: Sequence[Diagnostic], loaded: Loaded) -> tuple[Diagnostic, ...]:
     """The findings, the first ones with a fix where there is a proven one."""
-    if not any(one.name in FIXABLE for one in found):
-        return tuple(found)
     prover, left = Prover(loaded=loaded), MOST_OFFERED
     fixed: list[Diagnostic] = []
     for one in found:
@@ -56,11 +54,11 @@ class Prover:
     def proven(self, found: Iterable[Diagnostic]) -> tuple[Fix, ...]:
         """Fixes of findings that may all be applied together: as many as can be proven."""
         proposed = [fix for one in found if (fix := self.proposal(one)) is not None]
-        _, apart = apply_fixes(proposed, self.loaded.sources)
-        if self.is_proven(apart):
-            return apart
+        together = apart(proposed)
+        if self.is_proven(together):
+            return together
         kept: tuple[Fix, ...] = ()
-        for one in apart:
+        for one in together:
             kept = (*kept, one) if self.is_proven((*kept, one)) else kept
         return kept
 

@@ -13,6 +13,7 @@ from typing import Final
 from meshc import ir
 from meshc.reading.model import Aspect, Assumption, Reading, Unknown
 from meshc.reading.objects import ConfigObject
+from meshc.reading.plain import items, mapping
 from meshc.reading.selectors import SelectorError, is_selected
 from meshc.source import Span
 from meshc.target import Json
@@ -54,7 +55,7 @@ def _policies(objects: Iterable[ConfigObject]) -> Iterator[_Policy]:
     for one in objects:
         spec = one.data.get("spec")
         if one.kind == "NetworkPolicy" and one.group == "networking.k8s.io" and isinstance(spec, Mapping):
-            listed = _items(spec.get("policyTypes"))
+            listed = items(spec.get("policyTypes"))
             directions = {str(word) for word in listed} or {"Ingress", *(["Egress"] if "egress" in spec else [])}
             yield _Policy(object=one, spec=spec, directions=frozenset(directions))
 
@@ -75,7 +76,7 @@ class _Reader:
             return port
         rules: list[ir.Rule] = []
         for policy in isolating:
-            for number in range(len(_items(policy.spec.get("ingress")))):
+            for number in range(len(items(policy.spec.get("ingress")))):
                 try:
                     rules += self._ingress(policy, number, port, refused)
                 except (_StrangeError, SelectorError) as error:
@@ -107,17 +108,17 @@ class _Reader:
         refused: tuple[ir.ExactIdentity, ...],
     ) -> Iterator[ir.Rule]:
         span = policy.object.span("spec", "ingress", number)
-        fields = _mapping(_items(policy.spec.get("ingress"))[number])
+        fields = mapping(items(policy.spec.get("ingress"))[number])
         if not _takes_port(fields, port):
             return
         name = f"{policy.object.namespace}.{policy.object.name}.{number}"
-        peers = _items(fields.get("from"))
+        peers = items(fields.get("from"))
         if not peers:
             yield _rule(name, ir.Principals(_EVERYBODY, refused), ir.ALWAYS, span)
             return
         named: dict[str, None] = {}
         for place, peer in enumerate(peers):
-            block = _mapping(peer).get("ipBlock")
+            block = mapping(peer).get("ipBlock")
             if block is not None:
                 yield _rule(f"{name}.{place}", ir.Principals(_EVERYBODY, refused), _addresses(block), span)
                 continue
@@ -131,7 +132,7 @@ class _Reader:
 
     def _pods(self, policy: _Policy, peer: Json) -> Iterator[ir.Workload]:
         """The known workloads that a peer names: by labels, in its own namespace or in those that it selects."""
-        fields = _mapping(peer)
+        fields = mapping(peer)
         if set(fields) - {"podSelector", "namespaceSelector"}:
             raise _StrangeError("a peer with other fields than `podSelector`, `namespaceSelector`, `ipBlock`")
         own = policy.object.namespace or "default"
@@ -151,7 +152,7 @@ class _Reader:
                 yield caller.identity
 
     def _lets_out(self, policy: _Policy, caller: ir.Workload, workload: ir.Workload, port: ir.PortPolicy) -> bool:
-        for number in range(len(_items(policy.spec.get("egress")))):
+        for number in range(len(items(policy.spec.get("egress")))):
             try:
                 if self._leads_to(policy, number, workload, port):
                     return True
@@ -162,13 +163,13 @@ class _Reader:
         return False
 
     def _leads_to(self, policy: _Policy, number: int, workload: ir.Workload, port: ir.PortPolicy) -> bool:
-        fields = _mapping(_items(policy.spec.get("egress"))[number])
-        peers = _items(fields.get("to"))
+        fields = mapping(items(policy.spec.get("egress"))[number])
+        peers = items(fields.get("to"))
         if not _takes_port(fields, port):
             return False
         if not peers:
             return True
-        blocks = [one for one in peers if "ipBlock" in _mapping(one)]
+        blocks = [one for one in peers if "ipBlock" in mapping(one)]
         if any(workload in list(self._pods(policy, one)) for one in peers if one not in blocks):
             return True
         if blocks:
@@ -194,10 +195,10 @@ def _rule(name: str, principals: ir.Principals, condition: ir.Condition, span: S
 
 def _takes_port(fields: Mapping[str, Json], port: ir.PortPolicy) -> bool:
     """Whether a rule is about a port of pods: by number, range or name; all of them where none is given."""
-    listed = _items(fields.get("ports"))
+    listed = items(fields.get("ports"))
     if not listed:
         return True
-    for one in map(_mapping, listed):
+    for one in map(mapping, listed):
         wanted, last = one.get("port"), one.get("endPort")
         if one.get("protocol", "TCP") != "TCP":
             continue
@@ -209,10 +210,10 @@ def _takes_port(fields: Mapping[str, Json], port: ir.PortPolicy) -> bool:
 
 
 def _addresses(block: Json) -> ir.Condition:
-    fields = _mapping(block)
+    fields = mapping(block)
     try:
         named = ir.AddressIn(ir.AddressOf.PEER, (ip_network(str(fields.get("cidr"))),))
-        excepted = tuple(ip_network(str(one)) for one in _items(fields.get("except")))
+        excepted = tuple(ip_network(str(one)) for one in items(fields.get("except")))
     except ValueError as error:
         raise _StrangeError(str(error)) from error
     return ir.AllOf((named, ir.Not(ir.AddressIn(ir.AddressOf.PEER, excepted)))) if excepted else named
@@ -220,18 +221,10 @@ def _addresses(block: Json) -> ir.Condition:
 
 def _is_namespace(selector: Json, name: str) -> bool:
     """Only the label that every namespace has is known of a namespace: its name."""
-    fields = _mapping(selector)
+    fields = mapping(selector)
     if not fields:
         return True
-    labels = _mapping(fields.get("matchLabels"))
+    labels = mapping(fields.get("matchLabels"))
     if set(fields) != {"matchLabels"} or set(labels) != {_NAME}:
         raise _StrangeError("namespaces by labels other than `kubernetes.io/metadata.name`")
     return labels[_NAME] == name
-
-
-def _items(value: Json) -> tuple[Json, ...]:
-    return tuple(value) if isinstance(value, list | tuple) else ()
-
-
-def _mapping(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, Mapping) else {}

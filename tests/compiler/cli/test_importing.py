@@ -78,6 +78,26 @@ def test_what_is_not_imported_is_listed_and_fails(here: Path, meshc: Run) -> Non
     assert meshc("import", "in", "-o", "other", "--from", "networkpolicy").status == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "---\napiVersion: policy.linkerd.io/v1beta3\nkind: Server\nmetadata: {name: s, namespace: shop}\n",
+            "Server `s`",
+        ),
+        ("---\nstatic_resources: {}\n", "configuration of Envoy"),
+    ],
+)
+def test_what_may_refuse_requests_and_is_not_read_leaves_nothing_open(
+    here: Path, meshc: Run, text: str, shown: str
+) -> None:
+    Path("in/all.yaml").write_text(MANIFESTS + text, encoding="utf-8")
+    ran = meshc("import", "in", "-o", "out")
+    assert ran.status == 1
+    assert f"{shown} is not imported yet" in ran.err
+    assert "allow" not in Path("out/policies/shop.mesh").read_text(encoding="utf-8")
+
+
 def test_a_directory_that_is_not_empty_is_left_alone(here: Path, meshc: Run) -> None:
     Path("out").mkdir()
     Path("out/mine").touch()

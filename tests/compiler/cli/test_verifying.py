@@ -44,6 +44,9 @@ def test_what_was_compiled_is_proven(compiled: Path, meshc: Run) -> None:
         ran = meshc("verify", *arguments)
         assert ran.status == 0
         assert "says what the program says, for every request" in ran.err
+        assert "istio: proven is who may call the services, and nothing else yet" in ran.err
+    assert "linkerd: nothing is proven" in meshc("compile", "--target", "linkerd", "--out", "other").err
+    assert "proven" not in meshc("compile", "--target", "envoy", "--out", "other").err
 
 
 def test_an_edited_file_is_found_with_its_line(compiled: Path, meshc: Run) -> None:
@@ -52,9 +55,11 @@ def test_an_edited_file_is_found_with_its_line(compiled: Path, meshc: Run) -> No
     assert ran.status == 1
     assert "error[not-verified]: istio: the files let through what the program refuses, at `shop.cart:8080`" in ran.err
     assert "policies/shop.mesh:6:3" in ran.err
-    line = next(n for n, text in enumerate(FILE.read_text(encoding="utf-8").splitlines(), 1) if "/items/*" in text)
-    assert f"{FILE}:" in ran.err
-    assert line > 0
+    # A rule starts where its item of `rules` does.
+    lines = FILE.read_text(encoding="utf-8").splitlines()
+    rules = [number for number, text in enumerate(lines, 1) if text == "  - from:"]
+    assert len(rules) == 2
+    assert all(f"({FILE}:{number})" in ran.err for number in rules)
 
 
 def test_a_policy_that_was_taken_away_is_found(compiled: Path, meshc: Run) -> None:

@@ -9,7 +9,8 @@ from typing import Final
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
-from meshc_istio.read.account import Account, PortKey, items, mapping
+from meshc.reading.plain import items, mapping
+from meshc_istio.read.account import Account, PortKey
 from meshc_istio.read.attached import Attached
 from meshc_istio.read.forms import NotSayableError
 from meshc_istio.read.rules import Port, read_rule

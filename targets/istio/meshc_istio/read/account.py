@@ -1,11 +1,10 @@
 """The account of a reading: what was not understood, and what was taken for granted, as it is found."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from meshc.reading import Aspect, Assumption, ConfigObject, Step, Unknown
-from meshc.target import Json
 
 HOST_PORTS: Final = "a Host names no port but the service's and the workload's"
 ONE_LINE: Final = "no header that is tested comes in several lines"
@@ -37,18 +36,3 @@ class Account:
         """An assumption, said once."""
         if text not in self.assumptions:
             self.assumptions[text] = Assumption(text=text, span=one.span(*steps))
-
-
-def mapping(value: Json) -> Mapping[str, Json]:
-    """A mapping, or an empty one for anything else."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def items(value: Json) -> tuple[Json, ...]:
-    """The items of a list, or none for anything else."""
-    return tuple(value) if isinstance(value, list | tuple) else ()
-
-
-def texts(value: Json) -> tuple[str, ...]:
-    """The texts of a list; numbers count as they are written."""
-    return tuple(str(one) for one in items(value) if isinstance(one, str | int) and not isinstance(one, bool))

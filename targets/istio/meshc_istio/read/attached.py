@@ -10,7 +10,7 @@ from enum import Enum
 
 from meshc import ir
 from meshc.reading import ConfigObject
-from meshc_istio.read.account import mapping
+from meshc.reading.plain import mapping
 
 
 class Level(Enum):

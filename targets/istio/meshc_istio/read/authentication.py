@@ -5,8 +5,9 @@ from typing import Final
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
+from meshc.reading.plain import items, mapping, texts
 from meshc.target import Json
-from meshc_istio.read.account import Account, PortKey, items, mapping, texts
+from meshc_istio.read.account import Account, PortKey
 from meshc_istio.read.attached import Attached, Level
 
 _MODES: Final[Mapping[str, ir.MtlsMode]] = {

@@ -1,7 +1,7 @@
 """The reader: objects × known services -> a reading.
 
-Read so far is who may call the services of the mesh: AuthorizationPolicy, PeerAuthentication, RequestAuthentication. How calls travel
-and what leaves the mesh is unknown where an object speaks of it.
+Read so far is who may call the services of the mesh: AuthorizationPolicy, PeerAuthentication, RequestAuthentication, and what of MeshConfig
+they depend on. Objects about how calls travel, and about what leaves the mesh, are passed over: `reads` of the target says so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Final
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject, Reading
+from meshc.reading.plain import mapping
 from meshc_istio.read.access import access_of
 from meshc_istio.read.account import (
     HOST_PORTS,
@@ -19,10 +20,10 @@ from meshc_istio.read.account import (
     PLAIN_SEGMENTS,
     PLAIN_SUBJECTS,
     Account,
-    mapping,
 )
 from meshc_istio.read.attached import Attached, Attachments
 from meshc_istio.read.authentication import jwts_of, mtls_of
+from meshc_istio.read.extensions import check_extensions
 
 ASSUMES: Final = (HOST_PORTS, ONE_LINE, PLAIN_CLAIMS, PLAIN_SEGMENTS, PLAIN_SUBJECTS)
 """What the support table states of emitted objects. That paths are normalized is not among them: `mesh.yaml` says so."""
@@ -36,7 +37,8 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     account = Account()
     settings = next((mapping(one.data["meshConfig"]) for one in objects if "meshConfig" in one.data), None)
     mesh = known if settings is None else _configured(known, settings)
-    _check_paths(objects, settings, account)
+    _check_settings(objects, settings, account)
+    check_extensions(objects, account)
     root = options.get("root-namespace", "istio-system")
     by_kind: dict[str, list[ConfigObject]] = {}
     for one in objects:
@@ -77,16 +79,19 @@ def _configured(known: ir.Mesh, settings: Mapping[str, object]) -> ir.Mesh:
     return replace(known, trust_domains=domains, trusted_hops=hops if isinstance(hops, int) else 0)
 
 
-def _check_paths(objects: Sequence[ConfigObject], settings: Mapping[str, object] | None, account: Account) -> None:
-    """Rules are judged on paths as MeshConfig has them normalized."""
+def _check_settings(objects: Sequence[ConfigObject], settings: Mapping[str, object] | None, account: Account) -> None:
+    """Rules are judged on paths as MeshConfig has them normalized, and by its names of trust domains."""
     if not objects:
         return
     if settings is None:
         account.taken_for_granted(NORMALIZED, objects[0])
         return
+    one = next(each for each in objects if "meshConfig" in each.data)
+    if settings.get("trustDomainAliases"):
+        message = "identities of aliases of the trust domain pass for its own, which cannot be said"
+        account.not_understood(one, ("meshConfig", "trustDomainAliases"), message, None, Aspect.ACCESS)
     normalization = settings.get("pathNormalization")
     word = normalization.get("normalization") if isinstance(normalization, Mapping) else None
     if word not in _SAFE:
-        one = next(each for each in objects if "meshConfig" in each.data)
         message = "rules see paths with repeated slashes; set `pathNormalization` to MERGE_SLASHES"
         account.not_understood(one, ("meshConfig",), message, None, Aspect.ACCESS)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshc import ir
+from meshc.reading.plain import items, mapping, texts
 from meshc.source import Span
 from meshc.target import Json
 from meshc_istio.read import tests
-from meshc_istio.read.account import PLAIN_SUBJECTS, items, mapping, texts
+from meshc_istio.read.account import PLAIN_SUBJECTS
 from meshc_istio.read.forms import NotSayableError, Said, all_of, any_of, hosts, methods, paths
 from meshc_istio.read.sources import ANYBODY, Who, World, who
 

@@ -9,8 +9,9 @@ from ipaddress import ip_network
 from typing import Final
 
 from meshc import ir
+from meshc.reading.plain import mapping, texts
 from meshc.target import Json
-from meshc_istio.read.account import SERVICE_ACCOUNTS, mapping, texts
+from meshc_istio.read.account import SERVICE_ACCOUNTS
 from meshc_istio.read.forms import NotSayableError, Said, all_of
 
 _EVERYBODY: Final = ir.AnyPeer()

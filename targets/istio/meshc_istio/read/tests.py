@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from meshc import ir
+from meshc.reading.plain import mapping, texts
 from meshc.target import Json
-from meshc_istio.read.account import ONE_LINE, PLAIN_CLAIMS, mapping, texts
+from meshc_istio.read.account import ONE_LINE, PLAIN_CLAIMS
 from meshc_istio.read.forms import NotSayableError, Said, all_of, any_of, text_test
 from meshc_istio.read.sources import blocks
 

@@ -197,3 +197,41 @@ def test_paths_that_istio_does_not_normalize_leave_every_decision_open() -> None
     assert [one.text for one in _read(_policy("{}"), config="").assumptions] == [
         "Istio normalizes paths with MERGE_SLASHES"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: w}\nspec: {}\n",
+            "WasmPlugin `w`",
+        ),
+        (
+            (
+                "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e}\n"
+                "spec: {configPatches: [{applyTo: HTTP_FILTER, patch: {operation: REMOVE}}]}\n"
+            ),
+            "EnvoyFilter `e`",
+        ),
+    ],
+)
+def test_what_may_decide_anything_leaves_every_decision_open(text: str, words: str) -> None:
+    (found,) = _read(text).unknown
+    assert words in found.message
+    assert found.ports is None
+
+
+def test_filters_that_decide_nothing_are_passed_over() -> None:
+    head = "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e}\nspec: {configPatches: "
+    limit = "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
+    for patch in (
+        "{applyTo: CLUSTER}",
+        "{applyTo: HTTP_FILTER, match: {context: GATEWAY}}",
+        f"{{applyTo: HTTP_FILTER, patch: {{operation: INSERT_BEFORE, value: {{typed_config: {{'@type': {limit}}}}}}}}}",
+    ):
+        assert not _read(f"{head}[{patch}]}}\n").unknown
+
+
+def test_aliases_of_the_trust_domain_are_not_understood() -> None:
+    config = "meshConfig: {trustDomainAliases: [old], pathNormalization: {normalization: MERGE_SLASHES}}\n---\n"
+    assert "aliases" in _read(_policy("{}"), config=config).unknown[0].message
