@@ -2,7 +2,8 @@
 
 import argparse
 
-from meshc.cli.arguments import Arguments, build_parser
+from meshc.cli.arguments import Arguments
+from meshc.cli.command_line import build_parser
 from meshc.cli.console import Console
 
 

@@ -19,7 +19,6 @@ class Flag(Enum):
     NO_ROUTE = "NR"
     RATE_LIMITED = "RL"
     FAULT_INJECTED = "FI"
-    NO_HEALTHY_UPSTREAM = "UH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,11 +50,6 @@ class Intake:
         """Whether a part of a head is there."""
         return bool(self._buffer or self._lines)
 
-    @property
-    def body_done(self) -> bool:
-        """Whether the current message's body is complete."""
-        return self._part is _Part.DONE
-
     def feed(self, data: bytes) -> None:
         """Add what the connection gave."""
         self._buffer += data

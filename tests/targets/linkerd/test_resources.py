@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from linkerd_crds import problems
+from definitions import problems
 from linkerd_lab import inbound
 from linkerd_programs import random_program
 from meshc.diagnostics import Severity
@@ -51,25 +51,24 @@ def test_objects_are_valid() -> None:
         *("Server", "HTTPRoute", "AuthorizationPolicy", "MeshTLSAuthentication", "NetworkAuthentication"),
         "HTTPLocalRateLimitPolicy",
     }
-    for one in data:
-        assert not problems(one), (one, problems(one))
+    assert problems("linkerd", data) == []
 
 
 @pytest.mark.slow
 def test_random_objects_are_valid() -> None:
     for seed in range(60):
         found = inbound(random_program(random.Random(seed)))
-        for one in found.placed:
-            data = dict(resource_data(one.resource))
-            assert not problems(data), (seed, problems(data))
-            _check_admission(data)
+        objects = [dict(resource_data(one.resource)) for one in found.placed]
+        assert problems("linkerd", objects) == [], seed
+        for one in objects:
+            _check_admission(one)
 
 
 @pytest.mark.slow
 def test_a_field_that_would_be_pruned_is_found() -> None:
     data = next(one for one in _data(EVERYTHING) if one["kind"] == "Server")
     data["spec"]["podSelector"]["matchlabels"] = {}
-    assert problems(data)
+    assert problems("linkerd", [data])
 
 
 def test_admission_rules_hold() -> None:

@@ -1,6 +1,6 @@
 """Routes of the Gateway API, as far as Linkerd reads them: the fields of version 1.2.1.
 
-Source: gateway.networking.k8s.io, HTTPRoute and GRPCRoute v1, TLSRoute and TCPRoute v1alpha2. Fields that Linkerd admits and
+Source: gateway.networking.k8s.io, HTTPRoute v1. Fields that Linkerd admits and
 ignores (`timeouts.backendRequest`, `retry`, rewrites and mirrors) are not here, so that nothing can be written with them.
 """
 
@@ -63,21 +63,6 @@ class HttpMatch(ApiModel):
     headers: tuple[HeaderMatch, ...] | None = None
     query_params: tuple[QueryMatch, ...] | None = None
     method: Method | None = None
-
-
-class GrpcMethod(ApiModel):
-    """A gRPC service, or one method of it; Linkerd reads literal names alone."""
-
-    type: Literal["Exact"] = "Exact"
-    service: str | None = None
-    method: str | None = None
-
-
-class GrpcMatch(ApiModel):
-    """Calls that pass every test. Linkerd refuses a match with headers and without `method`."""
-
-    method: GrpcMethod | None = None
-    headers: tuple[HeaderMatch, ...] | None = None
 
 
 class HeaderValue(ApiModel):
@@ -149,20 +134,6 @@ class HttpRule(ApiModel):
     timeouts: Timeouts | None = None
 
 
-class GrpcRule(ApiModel):
-    """At most 8 matches in the definitions that Linkerd ships, 64 in later ones; the most specific match of all routes decides."""
-
-    matches: tuple[GrpcMatch, ...] | None = None
-    filters: tuple[Filter, ...] | None = None
-    backend_refs: tuple[BackendRef, ...] | None = None
-
-
-class ConnectionRule(ApiModel):
-    """Where connections go. Linkerd reads exactly one rule of a route."""
-
-    backend_refs: tuple[BackendRef, ...]
-
-
 class HttpRouteSpec(ApiModel):
     """1 to 16 rules with at most 128 matches in all; at most 16 hostnames, none for any host."""
 
@@ -171,56 +142,9 @@ class HttpRouteSpec(ApiModel):
     rules: tuple[HttpRule, ...]
 
 
-class GrpcRouteSpec(ApiModel):
-    """1 to 16 rules with at most 128 matches in all; at most 16 hostnames, none for any host."""
-
-    parent_refs: tuple[ParentRef, ...]
-    hostnames: tuple[str, ...] | None = None
-    rules: tuple[GrpcRule, ...]
-
-
-class TlsRouteSpec(ApiModel):
-    """TLS connections by server name; no IP addresses among `hostnames`."""
-
-    parent_refs: tuple[ParentRef, ...]
-    hostnames: tuple[str, ...] | None = None
-    rules: tuple[ConnectionRule]
-
-
-class TcpRouteSpec(ApiModel):
-    """All connections to a port."""
-
-    parent_refs: tuple[ParentRef, ...]
-    rules: tuple[ConnectionRule]
-
-
 class HttpRoute(Resource):
     """gateway.networking.k8s.io/v1 HTTPRoute."""
 
     api_version: str = f"{GROUP}/v1"
     kind: str = "HTTPRoute"
     spec: HttpRouteSpec
-
-
-class GrpcRoute(Resource):
-    """gateway.networking.k8s.io/v1 GRPCRoute."""
-
-    api_version: str = f"{GROUP}/v1"
-    kind: str = "GRPCRoute"
-    spec: GrpcRouteSpec
-
-
-class TlsRoute(Resource):
-    """gateway.networking.k8s.io/v1alpha2 TLSRoute; Linkerd's controller reads no other version."""
-
-    api_version: str = f"{GROUP}/v1alpha2"
-    kind: str = "TLSRoute"
-    spec: TlsRouteSpec
-
-
-class TcpRoute(Resource):
-    """gateway.networking.k8s.io/v1alpha2 TCPRoute; Linkerd's controller reads no other version."""
-
-    api_version: str = f"{GROUP}/v1alpha2"
-    kind: str = "TCPRoute"
-    spec: TcpRouteSpec
