@@ -1,16 +1,12 @@
-"""HTTP/1.1 connections as traces: bytes in, events out, and back; whole, byte by byte, and client against server."""
-
-from itertools import pairwise
+"""HTTP/1.1 towards clients as traces: bytes in, events out, and back."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from http1_traces import GET, WEBSOCKET, asked, head, ok, server
 from meshc_proxy.wire.events import (
     Closed,
     Data,
     End,
-    Event,
     Fault,
     Informational,
     MisuseError,
@@ -18,62 +14,9 @@ from meshc_proxy.wire.events import (
     RequestHead,
     Reset,
     ResetReason,
-    ResponseHead,
     Trailers,
 )
 from meshc_proxy.wire.http1_client import Http1Client
-from meshc_proxy.wire.http1_server import Http1Server
-
-GET = b"GET /x?y HTTP/1.1\r\nHost: a.b:80\r\n\r\n"
-WEBSOCKET = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n"
-
-
-def head(
-    method: bytes = b"GET",
-    *,
-    stream: int = 1,
-    ends: bool = True,
-    headers: tuple[tuple[bytes, bytes], ...] = (),
-    upgrade: bytes = b"",
-) -> RequestHead:
-    return RequestHead(
-        stream=stream,
-        method=method,
-        scheme=b"http",
-        authority=b"a",
-        path=b"/",
-        headers=headers,
-        ends=ends,
-        upgrade=upgrade,
-    )
-
-
-def ok(
-    stream: int = 1, *, status: int = 200, ends: bool = False, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> ResponseHead:
-    return ResponseHead(stream=stream, status=status, headers=headers, ends=ends)
-
-
-def server() -> Http1Server:
-    return Http1Server(scheme=b"http", now=0.0)
-
-
-def asked(request: RequestHead) -> Http1Client:
-    client = Http1Client(now=0.0)
-    client.send(request)
-    client.send(End(stream=request.stream))
-    return client
-
-
-def merged(events: list[Event]) -> list[Event]:
-    """Without the places where data was cut."""
-    result: list[Event] = []
-    for event in events:
-        if isinstance(event, Data) and result and isinstance(last := result[-1], Data):
-            result[-1] = Data(stream=event.stream, data=last.data + event.data)
-        else:
-            result.append(event)
-    return result
 
 
 def test_a_request_and_its_response() -> None:
@@ -320,181 +263,3 @@ def test_a_target_that_would_split_a_request_is_not_sent() -> None:
                     stream=1, method=b"GET", scheme=b"http", authority=authority, path=path, headers=(), ends=True
                 )
             )
-
-
-HOSTILE_RESPONSES = [
-    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-    b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
-    b"HTTP/1.1 200 OK\r\nx: a\r\n b\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nx : a\r\n\r\n",
-    b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
-    b"HTTP/1.1 99 No\r\n\r\n",
-    b"HTTP/1.1 600 No\r\n\r\n",
-    b"HTTP/2.0 200 OK\r\n\r\n",
-    b"HTTP/1.1 200 O\0K\r\n\r\n",
-    b"ICY 200 OK\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-]
-
-
-@pytest.mark.parametrize("data", HOSTILE_RESPONSES)
-def test_hostile_responses_are_refused(data: bytes) -> None:
-    client = asked(head())
-    events = client.receive(data, 0.0)
-    assert any(isinstance(event, Refused) and event.status == 502 for event in events)
-    assert events[-2:] == (Reset(stream=1, reason=ResetReason.PROTOCOL), Closed(clean=False))
-    assert client.done
-
-
-def test_an_upstream_may_not_change_to_another_protocol() -> None:
-    client = Http1Client(now=0.0)
-    client.send(head(ends=False, upgrade=b"websocket"))
-    events = client.receive(b"HTTP/1.1 101 \r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", 0.0)
-    assert Refused(stream=1, status=502, fault=Fault.UNEXPECTED) in events
-
-
-def test_a_silent_client_is_closed_silently() -> None:
-    one = server()
-    assert one.expire(10.0) == (Closed(clean=True),)
-    assert one.output() == b""
-
-
-def test_a_response_that_nobody_asked_for_closes_the_connection() -> None:
-    client = Http1Client(now=0.0)
-    assert Refused(stream=1, status=502, fault=Fault.UNEXPECTED) in client.receive(b"HTTP/1.1 200 OK\r\n\r\n", 0.0)
-    client = asked(head())
-    whole = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
-    events = client.receive(whole + whole, 0.0)
-    assert events[:2] == (ok(headers=((b"content-length", b"0"),), ends=True), End(stream=1))
-    assert not client.reusable
-
-
-def test_a_truncated_response_is_reset() -> None:
-    client = asked(head())
-    client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", 0.0)
-    assert client.receive_eof(0.0) == (Reset(stream=1, reason=ResetReason.TRUNCATED), Closed(clean=False))
-
-
-def test_a_body_up_to_the_end_of_the_connection() -> None:
-    client = asked(head())
-    events = client.receive(b"HTTP/1.0 200 OK\r\n\r\nhello", 0.0)
-    assert events == (ok(), Data(stream=1, data=b"hello"))
-    assert client.receive_eof(0.0) == (End(stream=1), Closed(clean=True))
-
-
-def test_informational_responses_do_not_end_the_exchange() -> None:
-    client = asked(head())
-    events = client.receive(b"HTTP/1.1 103 \r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 0.0)
-    assert events[0] == Informational(stream=1, status=103, headers=((b"link", b"x"),))
-    assert events[-1] == End(stream=1)
-    assert client.reusable
-
-
-def test_a_connection_is_reused_until_one_side_says_close() -> None:
-    client = asked(head())
-    client.receive(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 0.0)
-    client.send(head(stream=2))
-    client.send(End(stream=2))
-    events = client.receive(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n", 0.0)
-    assert events[-1] == Closed(clean=True)
-    assert not client.reusable
-
-
-def test_a_reset_ends_the_connection_without_the_last_chunk() -> None:
-    one = server()
-    one.receive(GET, 0.0)
-    one.send(ok())
-    one.send(Data(stream=1, data=b"x"))
-    assert one.send(Reset(stream=1, reason=ResetReason.INTERNAL)) == b""
-    assert one.done
-
-
-STREAMS = [
-    GET + GET,
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nA;x=y\r\n0123456789\r\n0\r\nt: u\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world" + GET,
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n",
-    WEBSOCKET + b"bytes",
-]
-
-
-def play(data: bytes, cuts: list[int]) -> tuple[list[Event], bytes]:
-    """Everything that a server sees of a stream cut at these places, each request answered as soon as it is complete."""
-    one = server()
-    events: list[Event] = []
-    sent = b""
-    places = [0, *sorted(cuts), len(data)]
-    for start, end in pairwise(places):
-        pending = list(one.receive(data[start:end], 0.0))
-        while pending:
-            events += pending
-            for event in pending:
-                if isinstance(event, End):
-                    sent += one.send(ok(event.stream, ends=True)) + one.send(End(stream=event.stream))
-            pending = list(one.resume(0.0))
-        sent += one.output()
-    return merged(events), sent
-
-
-@pytest.mark.parametrize("data", STREAMS)
-def test_every_cut_in_two_means_the_same(data: bytes) -> None:
-    whole = play(data, [])
-    assert all(play(data, [cut]) == whole for cut in range(len(data)))
-    assert play(data, list(range(len(data)))) == whole
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    data=st.sampled_from(STREAMS),
-    cuts=st.lists(st.integers(0, 150), max_size=12),
-    garbage=st.binary(max_size=4),
-    place=st.integers(0, 120),
-)
-def test_cuts_mean_nothing_even_with_garbage_in_between(
-    data: bytes, cuts: list[int], garbage: bytes, place: int
-) -> None:
-    spoiled = data[:place] + garbage + data[place:]
-    assert play(spoiled, [cut for cut in cuts if cut < len(spoiled)]) == play(spoiled, [])
-
-
-@settings(max_examples=100, deadline=None)
-@given(data=st.binary(max_size=200))
-def test_no_bytes_make_either_side_fail(data: bytes) -> None:
-    server().receive(data, 0.0)
-    asked(head()).receive(data, 0.0)
-    asked(head()).receive(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data, 0.0)
-
-
-FIELDS = st.lists(
-    st.tuples(
-        st.from_regex(rb"x-[a-z]{1,8}", fullmatch=True), st.from_regex(rb"([!-~]([ -~]{0,8}[!-~])?)?", fullmatch=True)
-    ),
-    max_size=5,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(fields=FIELDS, body=st.lists(st.binary(min_size=1, max_size=20), max_size=4), known=st.booleans())
-def test_what_a_client_sends_a_server_receives(
-    fields: list[tuple[bytes, bytes]], body: list[bytes], *, known: bool
-) -> None:
-    headers = tuple(fields) + (((b"content-length", b"%d" % len(b"".join(body))),) if known else ())
-    request = head(b"POST", ends=known and not body, headers=headers)
-    client, one = Http1Client(now=0.0), server()
-    sent = (
-        client.send(request)
-        + b"".join(client.send(Data(stream=1, data=part)) for part in body)
-        + client.send(End(stream=1))
-    )
-    assert merged(list(one.receive(sent, 0.0))) == merged(
-        [request, *(Data(stream=1, data=part) for part in body), End(stream=1)]
-    )
-    answer = ok(headers=headers, ends=known and not body)
-    sent = one.send(answer) + b"".join(one.send(Data(stream=1, data=part)) for part in body) + one.send(End(stream=1))
-    assert merged(list(client.receive(sent, 0.0))) == merged(
-        [answer, *(Data(stream=1, data=part) for part in body), End(stream=1)]
-    )
