@@ -31,7 +31,7 @@ _OTHERS: Final[Mapping[str, str]] = {
     "gateway.networking.k8s.io": "the Gateway API",
 }
 _CHANGES: Final[Mapping[Aspect, tuple[Change, ...]]] = {
-    Aspect.ACCESS: (Change.OPENED, Change.CLOSED),
+    Aspect.ACCESS: (Change.OPENED, Change.CLOSED, Change.CHANGED, Change.WEAKENED_MTLS),
     Aspect.ROUTING: (Change.ROUTING,),
     Aspect.SETTINGS: (Change.SETTINGS,),
 }
@@ -116,7 +116,7 @@ def _read(configuration: Configuration, side: Side, options: Mapping[str, str], 
 
 
 def _with_unknown(difference: Difference, reading: Reading) -> Difference:
-    """The difference, with what is unknown of a port as undecided: it counts as a difference of every kind."""
+    """The difference, with what is unknown of a port as undecided: it counts as a difference of each kind that it may be."""
     if not reading.unknown:
         return difference
     subjects = {one.subject: one for one in difference.subjects}

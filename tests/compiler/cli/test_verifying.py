@@ -157,9 +157,9 @@ def test_sidecars_that_drifted(compiled: Path, meshc: Run) -> None:
     assert meshc("verify", "--target", "envoy", "--out", "deploy").status == 1
 
 
-def test_what_is_not_understood_fails_every_gate(compiled: Path, meshc: Run) -> None:
+def test_what_is_not_understood_fails_every_gate_that_it_may_touch(compiled: Path, meshc: Run) -> None:
     _edit("action: DENY", "action: CUSTOM")
-    for gate in ("opened", "closed"):
+    for gate in ("opened", "closed", "changed", "weakened-mtls"):
         ran = meshc("diff", ".", "deploy/istio", "--fail-on", gate)
         assert ran.status == 1
         assert "not understood" in ran.err
