@@ -155,7 +155,7 @@ def route_differences(mesh: Mesh, documents: Sequence[Object], requests: Iterabl
     found = []
     for request in requests:
         raw = on_the_wire(mesh, request, cluster)
-        if raw is None or is_stricter(request):
+        if raw is None or is_stricter(request) or _has_other_query(raw):
             continue
         decision = evaluator.decide(request)
         for order in Precedence:
@@ -164,6 +164,13 @@ def route_differences(mesh: Mesh, documents: Sequence[Object], requests: Iterabl
             if problem:
                 found.append(f"{request}\n  model: {decision}\n  {order.value}: {sent}\n  {problem}")
     return found
+
+
+def _has_other_query(raw: RawRequest) -> bool:
+    """Whether a query says something else where it is decoded and every occurrence counts, as the support table says of routes."""
+    query = (raw.target or "").partition("?")[2]
+    names = [name for name, _ in raw.query]
+    return "%" in query or "+" in query or len(names) != len(set(names))
 
 
 def _routed_otherwise(mesh: Mesh, cluster: Cluster, decision: Decision, sent: Sent) -> str:
