@@ -15,7 +15,7 @@ from meshc_harness.routes import routed_program
 
 PROGRAMS: Final = 40
 REQUESTS: Final = 30
-ROUTED: Final = 100
+ROUTED: Final = 60
 
 
 @pytest.mark.slow

@@ -11,6 +11,23 @@ from meshc.targets import find_target
 from meshc_harness.compare import analyze_text
 
 _ROUNDS = 60
+_STATEMENTS = (
+    *(
+        "allow ",
+        "deny ",
+        "route ",
+        "split ",
+        "mirror ",
+        "timeout ",
+        "retry ",
+        "fault ",
+        "redirect ",
+        "respond ",
+        "rewrite ",
+    ),
+    *("set ", "add ", "remove ", "endpoint ", "per-try ", "backoff ", "budget ", "port ", "service ", "probe "),
+)
+"""What can be taken out by itself; of anything else, the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +61,24 @@ def expressed(text: str, target: str, options: Mapping[str, str] | None = None) 
 
 def _without(text: str, wrong: list[Span]) -> str | None:
     """The text without some rules, routes or settings; declarations of ports and services cannot go."""
-    for start, end in sorted({(one.start, one.end) for one in wrong}, reverse=True):
-        said = text[start:end]
-        if not said.strip() or said.startswith(("port ", "service ", "mesh ", "namespace ", "external ")):
+    cut_from = len(text)
+    statements = {
+        (one.start, one.end) if text[one.start : one.end].startswith(_STATEMENTS) else _line(text, one.start)
+        for one in wrong
+    }
+    for start, end in sorted(statements, reverse=True):
+        if end > cut_from:
+            continue  # it holds what was cut already, which may have been all that was wrong with it
+        cut_from = start
+        said = text[start:end].strip()
+        if not said or said.startswith(("port ", "service ", "mesh ", "namespace ", "external ")):
             return None
         text = text[:start] + text[end:]
     return text
+
+
+def _line(text: str, place: int) -> tuple[int, int]:
+    """The line around a place, without its end."""
+    start = text.rfind("\n", 0, place) + 1
+    end = text.find("\n", place)
+    return start, len(text) if end < 0 else end

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 
 from meshc import ir
 from meshc.kubernetes import Placed, metadata, object_name, span_anchor
+from meshc.semantics.texts import fullmatcher
 from meshc_linkerd.errors import InexpressibleError
-from meshc_linkerd.match_values import decoded_query_match, header_match
-from meshc_linkerd.predicates import HeaderTest, QueryTest, UntestableError
 from meshc_linkerd.resources.core import Service, ServicePort, ServiceSpec
 from meshc_linkerd.resources.gateway import (
     MATCHES_OF_ROUTE,
@@ -21,7 +20,6 @@ from meshc_linkerd.resources.gateway import (
     RULES_OF_ROUTE,
     BackendRef,
     Filter,
-    HeaderMatch,
     HeaderModifier,
     HeaderValue,
     HttpMatch,
@@ -29,14 +27,11 @@ from meshc_linkerd.resources.gateway import (
     HttpRouteSpec,
     HttpRule,
     ParentRef,
-    PathMatch,
     PathModifier,
-    QueryMatch,
     RequestRedirect,
     Timeouts,
 )
-from meshc_linkerd.route_kinds import Kind
-from meshc_linkerd.routing import routed_kinds
+from meshc_linkerd.routing import EVERY_PATH, routed
 
 _APP_PROTOCOLS: Final = {
     ir.Protocol.HTTP: "http",
@@ -45,8 +40,6 @@ _APP_PROTOCOLS: Final = {
     ir.Protocol.TCP: "linkerd.io/opaque",
     ir.Protocol.TLS: "linkerd.io/opaque",
 }
-_EVERYTHING: Final = HttpMatch(path=PathMatch(type="PathPrefix", value="/"))
-_ROOT: Final = PathMatch(type="Exact", value="/")
 _CODES: Final = frozenset({301, 302})
 _GRPC_WORDS: Final = frozenset({"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"})
 _HTTP_WORDS: Final = {"5xx": "5xx", "gateway-error": "gateway-error", "retriable-4xx": "409"}
@@ -142,7 +135,7 @@ def routes_of(workload: ir.Workload, port: ir.PortPolicy) -> Iterator[Placed]:
         groups.setdefault(one.annotations, []).append(one)
     default = planned[-1].annotations
     for own, listed in groups.items():
-        if own != default and any(match.path == _ROOT for one in listed for match in one.matches):
+        if own != default and any(_takes_root(match) for one in listed for match in one.matches):
             reason = "Linkerd cannot tell a route for `/` from the rest, and reads retries from whole objects"
             raise InexpressibleError(reason, "give the route for `/` the retries of all others")
         suffix = () if own == default else (_short(own),)
@@ -162,6 +155,12 @@ def routes_of(workload: ir.Workload, port: ir.PortPolicy) -> Iterator[Placed]:
         )
 
 
+def check_route(namespace: str, route: ir.Route) -> None:
+    """Raises InexpressibleError for a route whose action or settings no rule can say."""
+    _rule(namespace, route)
+    annotations_of(route.settings)
+
+
 def _short(annotations: Annotations) -> str:
     said = dict(annotations)
     parts = [f"retry{said['retry.linkerd.io/limit']}"] if "retry.linkerd.io/limit" in said else []
@@ -173,48 +172,23 @@ def _short(annotations: Annotations) -> str:
 
 def _plan(port: ir.PortPolicy) -> list[_Planned]:
     """The rules, the one for everything else last."""
-    kinds: dict[int, list[HttpMatch]] = {}
-    routes = {id(route): route for route in port.routes}
-    for kind, route in routed_kinds(port).items():
-        kinds.setdefault(id(route), []).extend(_matches(kind))
-    default = port.routes[-1]
-    found = [
-        _Planned(route=route, matches=tuple(kinds[key]), annotations=annotations_of(route.settings))
-        for key, route in routes.items()
-        if key in kinds and route is not default
+    found = routed(port)
+    places = [*(place for place in found.matches if place != found.rest), found.rest]
+    matches = {**found.matches, found.rest: (*found.matches.get(found.rest, ()), HttpMatch(path=EVERY_PATH))}
+    return [
+        _Planned(route=route, matches=matches[place], annotations=annotations_of(route.settings))
+        for place in places
+        for route in (port.routes[place],)
     ]
-    last = (*kinds.get(id(default), ()), _EVERYTHING)
-    return [*found, _Planned(route=default, matches=last, annotations=annotations_of(default.settings))]
 
 
-def _matches(kind: Kind) -> Iterator[HttpMatch]:
-    headers = [_header(one) for one in kind.tests if isinstance(one, ir.HeaderIs)]
-    queries = [_query(one) for one in kind.tests if isinstance(one, ir.QueryIs)]
-    for path in kind.path.matches:
-        yield HttpMatch(
-            path=path,
-            headers=tuple(sorted(headers, key=_name_of)) or None,
-            query_params=tuple(sorted(queries, key=_name_of)) or None,
-            method=kind.method,
-        )
-
-
-def _header(one: ir.HeaderIs) -> HeaderMatch:
-    try:
-        return header_match(HeaderTest(one.name, (one.test,)), refuses=False)
-    except UntestableError as error:
-        raise InexpressibleError(f"Linkerd's routes cannot test {error}", "test another header") from None
-
-
-def _query(one: ir.QueryIs) -> QueryMatch:
-    try:
-        return decoded_query_match(QueryTest(one.name, (one.test,)))
-    except UntestableError as error:
-        raise InexpressibleError(f"Linkerd's routes cannot test {error}", "test a header") from None
-
-
-def _name_of(match: HeaderMatch | QueryMatch) -> str:
-    return match.name
+def _takes_root(match: HttpMatch) -> bool:
+    """Whether a match is no more specific than that of everything, which it shares `/` with."""
+    if match.headers or match.query_params or match.method or match.path is None or match.path == EVERY_PATH:
+        return False
+    if match.path.type == "Exact":
+        return match.path.value == "/"
+    return fullmatcher(match.path.value)("/")
 
 
 def _rules(namespace: str, listed: list[_Planned]) -> tuple[HttpRule, ...]:
@@ -310,10 +284,10 @@ def _retry_notes(retry: ir.Retry) -> Mapping[str, str]:
 
 def _filters(changes: tuple[ir.HeaderChange, ...]) -> Iterator[Filter]:
     names = [(one.direction, one.name) for one in changes]
-    if len(names) != len(set(names)):
-        raise InexpressibleError(
-            "Linkerd changes a header once in a rule", "set it to the value that it is to have in the end"
-        )
+    twice = next((one for place, one in enumerate(changes) if names[place] in names[:place]), None)
+    if twice is not None:
+        reason = "Linkerd changes a header once in a rule"
+        raise InexpressibleError(reason, "set it to the value that it is to have in the end", twice.span)
     request = _modifier([one for one in changes if one.direction == "request"])
     response = _modifier([one for one in changes if one.direction == "response"])
     if request is not None:
@@ -325,8 +299,9 @@ def _filters(changes: tuple[ir.HeaderChange, ...]) -> Iterator[Filter]:
 def _modifier(changes: list[ir.HeaderChange]) -> HeaderModifier | None:
     if not changes:
         return None
-    if any(one.operation != "remove" and not one.value for one in changes):
-        raise InexpressibleError("Linkerd gives a header no empty value", "remove the header")
+    empty = next((one for one in changes if one.operation != "remove" and not one.value), None)
+    if empty is not None:
+        raise InexpressibleError("Linkerd gives a header no empty value", "remove the header", empty.span)
     values = {
         verb: tuple(HeaderValue(name=one.name, value=one.value or "") for one in changes if one.operation == verb)
         for verb in ("set", "add")

@@ -6,7 +6,7 @@ from meshc import ir
 from meshc.diagnostics import Diagnostic, diagnose
 from meshc.kubernetes import object_name
 from meshc_linkerd.errors import InexpressibleError
-from meshc_linkerd.outbound import named_versions, routes_of
+from meshc_linkerd.outbound import check_route, named_versions, routes_of
 
 
 def check_routes(mesh: ir.Mesh) -> Iterator[Diagnostic]:
@@ -35,12 +35,16 @@ def _versions(mesh: ir.Mesh) -> Iterator[Diagnostic]:
 
 def _routes(workload: ir.Workload, port: ir.PortPolicy) -> Iterator[Diagnostic]:
     if port.protocol.is_http:
+        place = port.routes[0].span
         try:
+            for route in port.routes:
+                place = route.span
+                check_route(workload.namespace, route)
+            place = port.routes[0].span
             list(routes_of(workload, port))
         except InexpressibleError as error:
-            place = next((route.span for route in port.routes[:-1]), port.span)
             message = f"linkerd cannot express the routes of `{workload.namespace}.{workload.name}:{port.number}`: {error.reason}"
-            yield diagnose("unsupported-by-target", place, message, advice=error.instead or ())
+            yield diagnose("unsupported-by-target", error.span or place, message, advice=error.instead or ())
         return
     own = ir.Destination(namespace=workload.namespace, service=workload.name, port=port.number)
     for route in port.routes:

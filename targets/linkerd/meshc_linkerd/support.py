@@ -38,7 +38,8 @@ def _omissible(note: str, instead: str) -> Support:
 
 _ACCESS: Final[Mapping[Feature, Support]] = {
     Feature.PORT_HTTP: exact(
-        "the language's 400 for paths is a 404; a header that it refuses with 400 is let through to the application"
+        "the language's 400 for paths is a 404, but a raw `#` and what follows it is dropped; a header that it refuses with "
+        "400 is let through to the application"
     ),
     Feature.PORT_HTTP2: exact("as `port http`"),
     Feature.PORT_GRPC: exact("as `port http2`: linkerd's own routes of gRPC would let `/service/method/more` through"),

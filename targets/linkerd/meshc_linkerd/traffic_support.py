@@ -93,8 +93,8 @@ _ROUTES: Final[Mapping[Feature, Support]] = {
     Feature.ROUTE_TEMPLATE: approximate(
         "a path that is not written as the language normalizes it takes the last route"
     ),
-    Feature.ROUTE_REGEX: impossible(
-        "of two expressions that match a path, neither is sure to win", "use `{name}` and `/**`"
+    Feature.ROUTE_REGEX: approximate(
+        "a path that is not written as the language normalizes it, or has escapes, takes the last route"
     ),
     Feature.ROUTE_METHOD: exact(),
     Feature.ROUTE_HEADER: exact("expressions see ASCII alone"),

@@ -79,7 +79,9 @@ def access_differences(mesh: Mesh, emission: Emission, requests: Iterable[Reques
     evaluator = Evaluator(mesh)
     found = []
     for one in requests:
-        request = one if not one.source_ip.startswith("127.") else replace(one, source_ip=ELSEWHERE)
+        request = replace(one, path=_received(one.path))
+        if one.source_ip.startswith("127."):
+            request = replace(request, source_ip=ELSEWHERE)
         raw = on_the_wire(mesh, request, cluster)
         if raw is None:
             continue
@@ -97,6 +99,11 @@ def access_differences(mesh: Mesh, emission: Emission, requests: Iterable[Reques
             if not _agree(decision, answer, may_refuse=may_refuse, is_probe=_is_probe(mesh, request)):
                 found.append(f"{request}\n  model: {decision}\n  {proxy.order.value}: {answer}")
     return found
+
+
+def _received(path: str | None) -> str | None:
+    """A path as the proxy's HTTP library reads it: without a fragment, which is neither judged nor sent on."""
+    return None if path is None else path.partition("#")[0]
 
 
 def _proxies(cluster: Cluster) -> tuple[Inbound, ...]:
@@ -155,7 +162,7 @@ def route_differences(mesh: Mesh, documents: Sequence[Object], requests: Iterabl
     found = []
     for request in requests:
         raw = on_the_wire(mesh, request, cluster)
-        if raw is None or is_stricter(request):
+        if raw is None or is_stricter(request) or _has_other_query(raw):
             continue
         decision = evaluator.decide(request)
         for order in Precedence:
@@ -164,6 +171,13 @@ def route_differences(mesh: Mesh, documents: Sequence[Object], requests: Iterabl
             if problem:
                 found.append(f"{request}\n  model: {decision}\n  {order.value}: {sent}\n  {problem}")
     return found
+
+
+def _has_other_query(raw: RawRequest) -> bool:
+    """Whether a query says something else where it is decoded and every occurrence counts, as the support table says of routes."""
+    query = (raw.target or "").partition("?")[2]
+    names = [name for name, _ in raw.query]
+    return "%" in query or "+" in query or len(names) != len(set(names))
 
 
 def _routed_otherwise(mesh: Mesh, cluster: Cluster, decision: Decision, sent: Sent) -> str:

@@ -108,3 +108,16 @@ def test_routes_that_linkerd_would_ignore(condition: str, reason: str) -> None:
     text = BASE.replace("8080 http }", "8080 http version v1 version v2 }")
     ((_, message),) = errors(f"{text}traffic cart {{ route /a when {condition} -> cart@v1 }}")
     assert reason in message
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ('\nset request header "x-a" ""', 5),
+        ('\ntimeout 1s\nset request header "x-a" "1"\nadd request header "x-a" "2"', 7),
+        ("\nroute /a\nroute PURGE /b { timeout 1s }", 6),
+        ('\nroute /a { timeout 2s }\nroute /b { redirect "/c" status 308 }', 6),
+    ],
+)
+def test_routes_are_blamed_where_they_stand(said: str, line: int) -> None:
+    assert [one for one, _ in errors(f"{BASE}traffic cart {{ {said} }}")] == [line]
