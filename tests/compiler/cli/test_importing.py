@@ -1,7 +1,6 @@
 """`meshc import` from the outside, and the verdict on every file of the corpus, stated beforehand."""
 
 import io
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from corpus import corpus_file
 from meshc_harness.running import Ran
 
 Run = Callable[..., Ran]
@@ -143,29 +143,18 @@ VERDICTS: Final = {
 }
 
 
-@pytest.fixture
-def corpus() -> Path:
-    place = os.environ.get("MESHC_CORPUS")
-    if not place:
-        message = "MESHC_CORPUS does not name the corpus of real applications"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return Path(place)
-
-
 @pytest.mark.parametrize(("file", "verdict"), VERDICTS.items())
-def test_the_verdict_on_a_file_of_the_corpus(here: Path, meshc: Run, corpus: Path, file: str, verdict: str) -> None:
+def test_the_verdict_on_a_file_of_the_corpus(here: Path, meshc: Run, file: str, verdict: str) -> None:
     shutil.rmtree("in")
     application = file.partition("/")[0]
     manifests = {"online-boutique": "kubernetes-manifests.yaml", "bookinfo": "platform/kube/bookinfo.yaml"}[application]
-    ran = meshc("import", str(corpus / application / manifests), str(corpus / file), "-o", "out")
+    ran = meshc("import", str(corpus_file(f"{application}/{manifests}")), str(corpus_file(file)), "-o", "out")
     assert verdict in (ran.err if NOT_YET in verdict else ran.out)
     assert ran.status == (1 if NOT_YET in verdict else 0)
 
 
-def test_all_network_policies_of_an_application_together(here: Path, meshc: Run, corpus: Path) -> None:
-    assert meshc("import", str(corpus / "online-boutique"), "-o", "out").status == 0
+def test_all_network_policies_of_an_application_together(here: Path, meshc: Run) -> None:
+    assert meshc("import", str(corpus_file("online-boutique")), "-o", "out").status == 0
     text = Path("out/policies/default.mesh").read_text(encoding="utf-8")
     assert "access redis-cart {\n  allow cartservice\n}" in text
     assert "access emailservice {\n  allow checkoutservice\n}" in text

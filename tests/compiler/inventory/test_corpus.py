@@ -1,20 +1,17 @@
 """Real manifests: every service, port, account, probe and version of two public applications, by tables written by hand."""
 
-import os
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 
+from corpus import corpus_file
 from meshc import ast
 from meshc.frontend import analyze
 from meshc.inventory import Inventory, read_inventory
 from meshc.parse import parse
 from meshc.resolve import Module
 from meshc.source import SourceFile
-
-CORPUS = Path(os.environ.get("MESHC_CORPUS") or Path(__file__).parents[3].parent / "shared" / "corpus")
 
 BOUTIQUE = "online-boutique/kubernetes-manifests.yaml"
 BOOKINFO = "bookinfo/platform/kube/bookinfo.yaml"
@@ -60,13 +57,7 @@ TABLES = {
 
 
 def read(path: str) -> tuple[SourceFile, Inventory]:
-    file = CORPUS / path
-    if not file.exists():
-        message = f"no corpus at {CORPUS}: set MESHC_CORPUS to a folder that holds {path}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    source = SourceFile(path, file.read_text(encoding="utf-8"))
+    source = SourceFile(path, corpus_file(path).read_text(encoding="utf-8"))
     return source, read_inventory([source])
 
 
