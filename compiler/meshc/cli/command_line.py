@@ -171,7 +171,7 @@ def _test(commands: "_Commands", common: _Parser) -> None:
     _program(parser)
     parser.add_argument(
         "--engine",
-        choices=("model", "envoy"),
+        choices=("model", "proxy", "envoy"),
         default="model",
         help="who decides: the model, or real Envoys that run the compiled files (needs `meshc[envoy]`)",
     )
@@ -211,7 +211,7 @@ def _decide(commands: "_Commands", common: _Parser) -> None:
         'echo \'{"from": "frontend", "to": "payments:8080", "method": "GET", "path": "/"}\' | meshc decide',
     )
     _program(parser)
-    parser.add_argument("--engine", choices=("model", "envoy"), default="model", help="who decides")
+    parser.add_argument("--engine", choices=("model", "proxy", "envoy"), default="model", help="who decides")
     _via(parser)
     _environment(parser, "decide for this environment")
 

@@ -35,7 +35,7 @@ def run(arguments: Arguments, console: Console) -> int:
         console.say("reading requests from the terminal, one JSON object a line; Ctrl-D ends")
     if arguments.engine == "model":
         return _decide_in_model(mesh, console)
-    return _decide_in_envoy(mesh, console)
+    return _decide_by(arguments.engine, mesh, console)
 
 
 def _decide_in_model(mesh: Mesh, console: Console) -> int:
@@ -49,11 +49,11 @@ def _decide_in_model(mesh: Mesh, console: Console) -> int:
     return 1 if failed else 0
 
 
-def _decide_in_envoy(mesh: Mesh, console: Console) -> int:
+def _decide_by(engine: str, mesh: Mesh, console: Console) -> int:
     from meshc.cli.engines import observe_requests  # noqa: PLC0415  needs `meshc[envoy]`
 
     read = list(_requests(mesh))
-    observations = iter(observe_requests(mesh, [one for _, one in read if isinstance(one, Request)], console))
+    observations = iter(observe_requests(mesh, engine, [one for _, one in read if isinstance(one, Request)], console))
     failed = False
     for number, request in read:
         if isinstance(request, RequestError):

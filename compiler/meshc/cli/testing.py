@@ -57,7 +57,7 @@ def _run(
     cases = [case for suite in analysis.tests for case in suite.cases]
     if mesh is None:
         return []
-    found = _ask_model(mesh, cases) if engine == "model" or not cases else _ask_envoy(mesh, cases, console)
+    found = _ask_model(mesh, cases) if engine == "model" or not cases else _ask_sidecars(mesh, engine, cases, console)
     answers = iter(zip(cases, found, strict=True))
     suites = []
     for suite in analysis.tests:
@@ -85,7 +85,7 @@ def _ask_model(mesh: Mesh, cases: Sequence[TestCase]) -> list[Verdict]:
     return [judge(case.expected, evaluator.decide(case.request)) for case in cases]
 
 
-def _ask_envoy(mesh: Mesh, cases: Sequence[TestCase], console: Console) -> list[Verdict]:
+def _ask_sidecars(mesh: Mesh, engine: str, cases: Sequence[TestCase], console: Console) -> list[Verdict]:
     from meshc.cli.engines import (  # noqa: PLC0415  needs `meshc[envoy]`
         Errand,
         Observation,
@@ -121,7 +121,7 @@ def _ask_envoy(mesh: Mesh, cases: Sequence[TestCase], console: Console) -> list[
                 return Verdict(is_expected=is_there, words=observed.words)
 
     errands = [Errand(request=case.request, way=way(case)) for case in cases]
-    observations = observe_errands(mesh, errands, console)
+    observations = observe_errands(mesh, engine, errands, console)
     return [compare(case, observed) for case, observed in zip(cases, observations, strict=True)]
 
 

@@ -99,14 +99,26 @@ class _Case:
 
 
 def build_snapshot(
-    mesh: Mesh, namespace: str, name: str, keys: Mapping[int, Mapping[str, KeySet]] | None = None
+    mesh: Mesh,
+    namespace: str,
+    name: str,
+    keys: Mapping[int, Mapping[str, KeySet]] | None = None,
+    *,
+    before: Snapshot | None = None,
 ) -> Snapshot:
-    """The snapshot of one workload. Raises LookupError if the mesh has no such workload."""
+    """The snapshot of one workload. Raises LookupError if the mesh has no such workload.
+
+    A limit that was in the snapshot `before` goes on with its buckets.
+    """
     found = [one for one in mesh.workloads if (one.namespace, one.name) == (namespace, name)]
     if not found:
         raise LookupError(f"no workload `{namespace}.{name}`")
     (workload,) = found
-    limits = {policy.number: tuple(_limit(one) for one in policy.limits) for policy in workload.ports}
+    old = {} if before is None else before.limits
+    limits = {
+        policy.number: tuple(_limit(one, old.get(policy.number, ())) for one in policy.limits)
+        for policy in workload.ports
+    }
     return Snapshot(evaluator=Evaluator(mesh), workload=workload, limits=limits, keys=keys or {})
 
 
@@ -180,8 +192,10 @@ def _forwarded(case: _Case, token: GoodToken | None) -> RequestHead:
     return replace(head, path=target_of(facts), headers=cleaned)
 
 
-def _limit(limit: RateLimit) -> Limit:
-    return Limit(limit=limit, holds=condition_check(limit.condition), buckets=Buckets(limit))
+def _limit(limit: RateLimit, before: tuple[Limit, ...]) -> Limit:
+    same = next((one for one in before if one.limit == limit), None)
+    buckets = Buckets(limit) if same is None else same.buckets
+    return Limit(limit=limit, holds=condition_check(limit.condition), buckets=buckets)
 
 
 def _request(snapshot: Snapshot, number: int, head: RequestHead | None, peer: Peer, sni: str | None) -> Request:

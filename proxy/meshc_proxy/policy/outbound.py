@@ -147,7 +147,7 @@ def _act(call: _Call, chance: Chance) -> Outbound:
             reply = Reply(status=status, body=body.encode(), details="direct_response")
             return AnswerLater(reply=_changed(reply, call.settings), route=route)
         case Forward(destinations=destinations):
-            return _send(call, _choose(destinations, chance), chance)
+            return _send(call, choose(destinations, chance), chance)
         case _:
             assert_never(route.action)
 
@@ -165,7 +165,7 @@ def _changed(reply: Reply, settings: Settings) -> Reply:
     return replace(reply, headers=change_headers(reply.headers, settings.header_changes, "response"))
 
 
-def _choose(destinations: tuple[Destination, ...], chance: Chance) -> Destination:
+def choose(destinations: tuple[Destination, ...], chance: Chance) -> Destination:
     """One of the destinations, each as often as its weight says."""
     weighty = [one for one in destinations if one.weight > 0]
     left = chance() * sum(one.weight for one in weighty)

@@ -6,10 +6,7 @@
 from pathlib import PurePosixPath
 from typing import Final
 
-from meshc.ir import Mesh
-from meshc.reading import Aspect
-from meshc.target import Emission, Target, TargetOptions
-from meshc_envoy.addresses import (
+from meshc.addresses import (
     FIRST_INBOUND_PORT,
     OUTBOUND_PORT,
     cluster_name,
@@ -17,6 +14,9 @@ from meshc_envoy.addresses import (
     inbound_ports,
     tcp_listener_ports,
 )
+from meshc.ir import Mesh
+from meshc.reading import Aspect
+from meshc.target import Emission, Target, TargetOptions
 from meshc_envoy.emit import emit
 from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
 from meshc_envoy.place import place

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from meshc import ir
+from meshc.addresses import peer_addresses, service_host
 from meshc.source import Span
 from meshc.target import PortKey
-from meshc_envoy.addresses import peer_addresses, service_host
 from meshc_envoy.balancing import Address
 from meshc_envoy.read.messages import Message
 from meshc_envoy.read.resilience import breaker, ejection, health_check

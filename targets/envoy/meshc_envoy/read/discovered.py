@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from meshc import ir
-from meshc_envoy.addresses import FIRST_INBOUND_PORT
+from meshc.addresses import FIRST_INBOUND_PORT
 from meshc_envoy.read.bootstraps import Sidecar
 from meshc_envoy.read.messages import Message
 from meshc_envoy.read.notes import Notes

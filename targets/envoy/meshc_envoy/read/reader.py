@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from meshc import ir
+from meshc.addresses import inbound_ports, ordered_ports, peer_addresses, service_host
 from meshc.reading import Aspect, ConfigObject, Reading
 from meshc.source import Span
 from meshc.target import PortKey, TargetOptions
-from meshc_envoy.addresses import inbound_ports, ordered_ports, peer_addresses, service_host
 from meshc_envoy.read.bootstraps import Sidecar, sidecar
 from meshc_envoy.read.clusters import Addressed, Clusters, Upstream
 from meshc_envoy.read.discovered import discovered
