@@ -31,8 +31,8 @@ def analyze_text(text: str, path: str = "policy.mesh", environment: str | None =
     )
 
 
-def differences(mesh: Mesh, requests: Sequence[Request]) -> list[str]:
-    """Send requests straight to their servers' sidecars, real Envoys; a line for each that is not decided as the model says."""
+def differences(mesh: Mesh, requests: Sequence[Request], engine: str = "envoy") -> list[str]:
+    """Send requests straight to their servers' sidecars, of an engine; a line for each that is not decided as the model says."""
     evaluator = Evaluator(mesh)
     protocols = {
         (workload.namespace, workload.name, port.number): port.protocol.value
@@ -41,11 +41,11 @@ def differences(mesh: Mesh, requests: Sequence[Request]) -> list[str]:
     }
     notes: list[str] = []
     observations = observe(
-        mesh, "envoy", [Errand(request=request, way=Way.DIRECT) for request in requests], warn=notes.append
+        mesh, engine, [Errand(request=request, way=Way.DIRECT) for request in requests], warn=notes.append
     )
     assert not notes, notes
     return [
-        f"{request}\n  model: {decision}\n  envoy: {observation}"
+        f"{request}\n  model: {decision}\n  {engine}: {observation}"
         for request, observation in zip(requests, observations, strict=True)
         if not agree(request, protocols[_key(request)], decision := evaluator.decide(request), observation)
     ]

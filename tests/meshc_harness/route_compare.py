@@ -36,19 +36,19 @@ class _Outcome:
     status: int | None = None
 
 
-def route_differences(mesh: Mesh, requests: Sequence[Request]) -> list[str]:
-    """Send requests through their callers' sidecars; a line for each that does not go as the model says."""
+def route_differences(mesh: Mesh, requests: Sequence[Request], engine: str = "envoy") -> list[str]:
+    """Send requests through their callers' sidecars, of an engine; a line for each that does not go as the model says."""
     model = _Model(mesh)
     notes: list[str] = []
     errands = [Errand(request=request, way=Way.ROUTED) for request in requests]
-    observations = observe(mesh, "envoy", errands, warn=notes.append)
+    observations = observe(mesh, engine, errands, warn=notes.append)
     assert not notes, notes
     found = []
     for request, observation in zip(requests, observations, strict=True):
         expected = model.expect(request)
         complaint = _complaint(request, expected, observation, model.protocols(request, expected.route))
         if complaint is not None:
-            found.append(f"{complaint}: {request}\n  model: {expected}\n  envoy: {observation}")
+            found.append(f"{complaint}: {request}\n  model: {expected}\n  {engine}: {observation}")
     return found
 
 

@@ -72,9 +72,10 @@ async def http_connection(channel: Channel, protocol: str, scheme: bytes) -> Con
             connection = Http2Server(scheme=scheme, now=now)
             channel.write(connection.output())
             return connection
-        case Spoken.HTTP1:
+        case Spoken.HTTP1 | Spoken.OPAQUE:
+            # What is no request at all is answered by the gate, with 400.
             return Http1Server(scheme=scheme, now=now)
         case None:
             raise BrokenOffError("truncated")
-        case _:
-            raise AcceptError("not-http")
+        case Spoken.TLS:
+            raise AcceptError("tls-on-plaintext")
