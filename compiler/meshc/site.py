@@ -89,6 +89,8 @@ class Site:
     ca_file: PurePosixPath = CA_FILE
     source: str | None = None
     zone: str | None = None
+    hosts: Mapping[str, PortKey] | None = None
+    """Which hosts lead where, as Envoy writes them: `cart`, `cart:80`, `cart:*`, `*.example.com`. None: by `meshc.addresses`."""
 
 
 def site_of(

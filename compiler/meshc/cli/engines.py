@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from meshc.cli.console import Console, UsageError
 from meshc.ir import Mesh
+from meshc.lower.requests import AccessExpected, TestCase
 from meshc.request import Request
 from meshc.semantics.decide import Evaluator
 
@@ -38,4 +39,17 @@ def observe_requests(mesh: Mesh, engine: str, requests: Sequence[Request], conso
     return observe_errands(mesh, engine, errands, console)
 
 
-__all__ = ["Errand", "Observation", "Way", "observe_errands", "observe_requests", "way_to_judge"]
+def errands_of(mesh: Mesh, cases: Sequence[TestCase]) -> tuple[Errand, ...]:
+    """The requests of tests: through the caller's sidecar where routing is asked and the caller has one."""
+    callers = {workload.identity for workload in mesh.workloads}
+    evaluator = Evaluator(mesh)
+
+    def way(case: TestCase) -> Way:
+        if isinstance(case.expected, AccessExpected):
+            return way_to_judge(evaluator, case.request)
+        return Way.ROUTED if case.request.identity in callers else Way.DIRECT
+
+    return tuple(Errand(request=case.request, way=way(case)) for case in cases)
+
+
+__all__ = ["Errand", "Observation", "errands_of", "observe_errands", "observe_requests"]

@@ -87,21 +87,12 @@ def _ask_model(mesh: Mesh, cases: Sequence[TestCase]) -> list[Verdict]:
 
 def _ask_sidecars(mesh: Mesh, engine: str, cases: Sequence[TestCase], console: Console) -> list[Verdict]:
     from meshc.cli.engines import (  # noqa: PLC0415  needs `meshc[envoy]`
-        Errand,
         Observation,
-        Way,
+        errands_of,
         observe_errands,
-        way_to_judge,
     )
 
-    callers = {workload.identity for workload in mesh.workloads}
     evaluator = Evaluator(mesh)
-
-    def way(case: TestCase) -> Way:
-        """Through the caller's sidecar where routing is asked and the caller has one."""
-        if isinstance(case.expected, AccessExpected):
-            return way_to_judge(evaluator, case.request)
-        return Way.ROUTED if case.request.identity in callers else Way.DIRECT
 
     def compare(case: TestCase, observed: Observation) -> Verdict:
         match case.expected:
@@ -120,8 +111,7 @@ def _ask_sidecars(mesh: Mesh, engine: str, cases: Sequence[TestCase], console: C
                 is_there = observed.redirect is not None and observed.redirect.leads_to(target)
                 return Verdict(is_expected=is_there, words=observed.words)
 
-    errands = [Errand(request=case.request, way=way(case)) for case in cases]
-    observations = observe_errands(mesh, engine, errands, console)
+    observations = observe_errands(mesh, engine, errands_of(mesh, cases), console)
     return [compare(case, observed) for case, observed in zip(cases, observations, strict=True)]
 
 

@@ -9,8 +9,8 @@ from meshc import ir
 from meshc.addresses import OUTBOUND_PORT, cluster_name, external_cluster, inbound_ports, tcp_listener_ports
 from meshc.engine.placement import PlacedMesh
 from meshc.engine.translate import EngineError
-from meshc.site import Site, site_of
-from meshc.target import Instance, PortKey
+from meshc.site import Address, Site, site_of
+from meshc.target import Instance, PortKey, WorkloadKey
 from meshc_proxy.io.records import Record
 from meshc_proxy.io.secrets import SecretsError
 from meshc_proxy.io.setup import SetupError, prepare
@@ -22,11 +22,21 @@ def _nothing(_: Record) -> None:
 
 
 class ProxySidecars:
-    """A reference proxy for each instance of a placed mesh. `sink` is told of every request."""
+    """A reference proxy for each instance of a placed mesh. `sink` is told of every request.
 
-    def __init__(self, placed: PlacedMesh, *, sink: Callable[[Record], None] = _nothing) -> None:
+    `applications` says where a workload's application is, if it is not the placed one.
+    """
+
+    def __init__(
+        self,
+        placed: PlacedMesh,
+        *,
+        sink: Callable[[Record], None] = _nothing,
+        applications: Mapping[WorkloadKey, Address] | None = None,
+    ) -> None:
         self._placed = placed
         self._sink = sink
+        self._applications = applications or {}
         self._running: list[Sidecar] = []
         self.inbound: Mapping[PortKey, int] = {
             (workload.namespace, workload.name, port.number): inbound_ports(workload, port)[0]
@@ -66,8 +76,11 @@ class ProxySidecars:
             outbound=instance.outbound,
             externals=self._placed.placement.externals,
         )
+        own = self._applications.get((workload.namespace, workload.name))
+        inbound = site.inbound if own is None else tuple(replace(one, application=own) for one in site.inbound)
         return replace(
             site,
+            inbound=inbound,
             tls_directory=PurePosixPath(instance.tls_directory),
             ca_file=self._placed.placement.ca_file,
             source=instance.source,

@@ -1,7 +1,7 @@
 """A scene: the sidecars, stub services and clients of one whole mesh, running, with real requests sent through it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_address
@@ -43,14 +43,18 @@ class Scene:
         *,
         has_ipv6: bool,
         visits: Mapping[str, Sequence[str]] = _NO_VISITS,
+        lowest_port: int = 0,
+        own: Collection[WorkloadKey] = (),
     ) -> None:
         self._directory = directory
+        self._own = own
         self._callers = {workload.identity: (workload.namespace, workload.name) for workload in mesh.workloads}
         self._placed = place_mesh(
             mesh,
             directory / "tls",
             has_ipv6=has_ipv6,
             visits={self._callers[one]: sources for one, sources in visits.items() if one in self._callers},
+            lowest_port=lowest_port,
         )
         self._sidecars = sidecars(self._placed, directory)
         self._ports = keys_of(self._placed.mesh)
@@ -85,7 +89,7 @@ class Scene:
         await self._stack.enter_async_context(self._client)
         for workload, instance in self._instances():
             name = instance_name(workload, instance.version)
-            for port in _applications(workload):
+            for port in _applications(workload) if (workload.namespace, workload.name) not in self._own else ():
                 await self._serve(name, port, instance.application, port.target, "stub.example")
         for external in self._placed.mesh.externals:
             for port in external.ports:

@@ -12,7 +12,7 @@ from meshc.ir import External, Jwt, Mesh, PortPolicy, Settings, Workload
 from meshc.site import Site
 from meshc_proxy.io.secrets import Secrets
 from meshc_proxy.io.upstreams import Upstreams
-from meshc_proxy.policy.hosts import Hosts, hosts_of
+from meshc_proxy.policy.hosts import Hosts, hosts_of, listed_hosts
 from meshc_proxy.policy.inbound import Snapshot, build_snapshot
 from meshc_proxy.policy.tokens import KeySet
 
@@ -64,7 +64,7 @@ def prepare(mesh: Mesh, site: Site, before: Setup | None = None) -> Setup:
         site=site,
         workload=workload,
         snapshot=snapshot,
-        hosts=hosts_of(mesh, workload),
+        hosts=hosts_of(mesh, workload) if site.hosts is None else listed_hosts(mesh, site.hosts),
         secrets=secrets,
         upstreams=Upstreams(mesh, site, secrets),
         keys=keys,

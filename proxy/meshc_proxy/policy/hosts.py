@@ -76,6 +76,22 @@ def hosts_of(mesh: Mesh, caller: Workload) -> Hosts:
     return Hosts(exact=exact, wildcards=wildcards)
 
 
+def listed_hosts(mesh: Mesh, domains: Mapping[str, PortKey]) -> Hosts:
+    """The hosts that configuration lists, in Envoy's forms: `cart`, `cart:80`, `cart:*`, `*.example.com`."""
+    outside = {(one.namespace, one.name): one.hosts for one in mesh.externals}
+    exact: dict[tuple[str, int | None], Meant] = {}
+    wildcards: dict[tuple[str, int | None], Meant] = {}
+    for domain, key in domains.items():
+        host, port = _split(domain.removesuffix(":*").lower())
+        hosts = outside.get(key[:2], ())
+        meant = Meant(key=key, host=next((one for one in hosts if one == host), hosts[0] if hosts else None))
+        if host.startswith("*"):
+            wildcards.setdefault((host[1:], port), meant)
+        else:
+            exact.setdefault((host, port), meant)
+    return Hosts(exact=exact, wildcards=wildcards)
+
+
 def _services(
     mesh: Mesh, caller: Workload, named: Mapping[tuple[str, str], list[Workload]]
 ) -> Iterator[tuple[str, int | None, Meant]]:

@@ -21,6 +21,7 @@ from meshc_envoy.emit import emit
 from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
 from meshc_envoy.place import place
 from meshc_envoy.read import ASSUMES, BUNDLES, expressed, read
+from meshc_envoy.read.sites import sites
 from meshc_envoy.support import SUPPORT
 
 
@@ -49,6 +50,7 @@ TARGET: Final = Target(
     emit=_emit,
     place=place,
     read=read,
+    sites=sites,
     reads=frozenset(Aspect),
     expressed=expressed,
     assumes=_assumes,

@@ -54,7 +54,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, None)
     mesh = discovered(known, sidecars, notes)
-    addressed = _addressed(mesh)
+    addressed = _addressed(mesh, _only_called(mesh, known, sidecars))
     around = _Around(
         addressed=addressed,
         names=Names(addressed),
@@ -70,7 +70,15 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
     return Reading(mesh=result, unknown=notes.unknowns, assumptions=notes.assumptions)
 
 
-def _addressed(mesh: ir.Mesh) -> Addressed:
+def _only_called(mesh: ir.Mesh, known: ir.Mesh, sidecars: Sequence[Sidecar]) -> frozenset[tuple[str, str]]:
+    """Services that neither were declared nor have a sidecar among these."""
+    declared = {(one.namespace, one.name) for one in known.workloads}
+    nodes = {car.node for car in sidecars}
+    found = {(one.namespace, one.name) for one in mesh.workloads if f"{one.namespace}/{one.name}" not in nodes}
+    return frozenset(found - declared)
+
+
+def _addressed(mesh: ir.Mesh, called: frozenset[tuple[str, str]]) -> Addressed:
     owners: dict[PortKey, tuple[ir.Workload | ir.External, ir.PortPolicy, int]] = {}
     by_address: dict[tuple[str, int], PortKey] = {}
     everybody: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
@@ -83,7 +91,7 @@ def _addressed(mesh: ir.Mesh) -> Addressed:
                 by_address[service_host(mesh, owner), 15010 + place] = key
             else:
                 by_address |= {(host, port.number): key for host in owner.hosts}
-    return Addressed(mesh=mesh, owners=owners, by_address=by_address)
+    return Addressed(mesh=mesh, owners=owners, by_address=by_address, called=called)
 
 
 def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None:
@@ -204,8 +212,9 @@ def _served(port: ir.PortPolicy, key: PortKey, found: _Found, workload: ir.Workl
     if one is not None:
         return one.port
     if (workload.namespace, workload.name) not in found.seen:
+        # What it decides is its own to say; how calls get there, its callers say.
         error = NotUnderstoodError("there is no configuration of this service's sidecar", workload.span)
-        notes.unknown(error, Aspect, (key,))
+        notes.unknown(error, (Aspect.ACCESS,), (key,))
     return replace(port, access=(ir.Stage(effect=_CLOSED, rules=(), span=port.span),))
 
 
