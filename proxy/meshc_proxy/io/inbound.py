@@ -18,10 +18,11 @@ from meshc_proxy.io.records import Record
 from meshc_proxy.io.setup import Setup
 from meshc_proxy.io.tunnel import tunnel
 from meshc_proxy.io.upcall import Upcall, answer
-from meshc_proxy.policy.inbound import Answer, Forward, Peer, Refuse, decide_connection, decide_inbound
+from meshc_proxy.policy.inbound import Answer, Forward, Peer, Refuse, decide_connection, decide_inbound, facts_of
 from meshc_proxy.policy.texts import decoded
 from meshc_proxy.wire.bridge import value_of
 from meshc_proxy.wire.events import Headers, MisuseError
+from meshc_proxy.wire.http2_sides import Http2Server
 from meshc_proxy.wire.sniff import Spoken as First
 from meshc_proxy.wire.sniff import sniff
 from meshc_proxy.wire.spiffe import SpiffeId
@@ -151,9 +152,11 @@ class _Requests:
             return
         record = _record(setup, port, self._peer.identity, self._peer.address)
         record.method, record.host, record.path = decoded(head.method), decoded(head.authority), decoded(head.path)
-        record.protocol = head.scheme.decode("ascii")
+        record.protocol = spoken(self.driver)
         headers, record.request_id = identified(head.headers)
         head = replace(head, headers=headers)
+        if setup.asks_facts:
+            record.facts = facts_of(setup.snapshot, self._number, head, self._peer)
         try:
             decided = decide_inbound(setup.snapshot, self._number, head, self._peer, moment())
             match decided:
@@ -179,6 +182,11 @@ class _Requests:
             record.flags, record.details = "UPE", str(error)
         finally:
             self._host.tell(record)
+
+
+def spoken(driver: Driver | None) -> str:
+    """The version of HTTP on a connection, in the words of logs."""
+    return "HTTP/2" if driver is not None and isinstance(driver.connection, Http2Server) else "HTTP/1.1"
 
 
 def identified(headers: Headers) -> tuple[Headers, str]:

@@ -11,7 +11,7 @@ from meshc_proxy.io.body import Body
 from meshc_proxy.io.channel import BrokenOffError, Channel
 from meshc_proxy.io.driver import Driver
 from meshc_proxy.io.exchange import Exchange, ExchangeEndedError
-from meshc_proxy.io.inbound import Host, identified
+from meshc_proxy.io.inbound import Host, identified, spoken
 from meshc_proxy.io.mirroring import copy_to
 from meshc_proxy.io.pool import ConnectError, Pool, connect
 from meshc_proxy.io.records import Record
@@ -22,7 +22,7 @@ from meshc_proxy.io.upstreams import Chooser
 from meshc_proxy.policy import replies
 from meshc_proxy.policy.connections import decide_outbound_connection
 from meshc_proxy.policy.hosts import Meant
-from meshc_proxy.policy.outbound import AnswerLater, Send, decide_outbound
+from meshc_proxy.policy.outbound import AnswerLater, Send, call_facts, decide_outbound
 from meshc_proxy.policy.texts import decoded
 from meshc_proxy.wire.events import MisuseError, RequestHead, ResetReason
 
@@ -32,6 +32,7 @@ async def serve_outbound(host: Host, channel: Channel) -> None:
     connection = await http_connection(channel, "", b"http")
     calls = _Calls(host, channel.remote)
     driver = Driver(connection, channel, handler=calls.handle, on_refused=lambda fault: host.refused(fault.value))
+    calls.driver = driver
     host.adopt(driver)
     try:
         await driver.run()
@@ -79,6 +80,7 @@ class _Calls:
     def __init__(self, host: Host, address: str) -> None:
         self._host = host
         self._address = address
+        self.driver: Driver | None = None
 
     async def handle(self, exchange: Exchange) -> None:
         """Route and carry one request."""
@@ -87,6 +89,7 @@ class _Calls:
         assert head is not None
         record = _record(setup, "", self._address)
         record.method, record.host, record.path = decoded(head.method), decoded(head.authority), decoded(head.path)
+        record.protocol = spoken(self.driver)
         headers, record.request_id = identified(head.headers)
         head = replace(head, headers=headers)
         try:
@@ -95,6 +98,8 @@ class _Calls:
                 await answer(exchange, replies.NO_ROUTE, record)
                 return
             record.to = f"{meant.key[0]}.{meant.key[1]}:{meant.key[2]}"
+            if setup.asks_facts:
+                record.facts = call_facts(setup.snapshot, meant.key, head)
             await self._route(setup, exchange, head, meant, record)
         except (BrokenOffError, ExchangeEndedError):
             record.flags, record.details = "DC", "downstream_remote_disconnect"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from meshc.ir import External, Jwt, Mesh, PortPolicy, Settings, Workload
+from meshc.ir import ALWAYS, External, Jwt, Mesh, PortPolicy, Settings, Workload
 from meshc.site import Site
 from meshc_proxy.io.secrets import Secrets
 from meshc_proxy.io.upstreams import Upstreams
@@ -39,6 +39,11 @@ class Setup:
     secrets: Secrets
     upstreams: Upstreams
     keys: dict[int, dict[str, KeySet]] = field(compare=False)
+
+    @property
+    def asks_facts(self) -> bool:
+        """Whether some log has a condition, for which requests must be looked at once more."""
+        return any(log.condition != ALWAYS for log in self.workload.telemetry.access_logs)
 
     def remote_sets(self) -> list[tuple[int, Jwt]]:
         """The providers whose key sets come from URLs, by port."""

@@ -146,6 +146,15 @@ def decide_inbound(snapshot: Snapshot, number: int, head: RequestHead, peer: Pee
     return _judge(_Case(snapshot=snapshot, policy=policy, head=head, peer=peer, facts=facts), now)
 
 
+def facts_of(snapshot: Snapshot, number: int, head: RequestHead, peer: Peer) -> Facts | None:
+    """What conditions see of a request, as logs ask them; None for one that is none of the model."""
+    compiled = snapshot.evaluator.port((snapshot.workload.namespace, snapshot.workload.name, number))
+    facts = (
+        None if compiled is None else snapshot.evaluator.observe(compiled, _request(snapshot, number, head, peer, None))
+    )
+    return None if isinstance(facts, Malformed) else facts
+
+
 def _judge(case: _Case, now: Moment) -> Inbound:
     """401, 403 and 429. A peer that gets no connection learns nothing of its token."""
     snapshot, policy, facts = case.snapshot, case.policy, case.facts

@@ -97,6 +97,13 @@ def decide_outbound(snapshot: Snapshot, called: PortKey, head: RequestHead, chan
     return replace(outcome, delay_ms=delay_ms)
 
 
+def call_facts(snapshot: Snapshot, called: PortKey, head: RequestHead) -> Facts | None:
+    """What conditions see of a call, as logs ask them; None for one that is none of the model."""
+    compiled = snapshot.evaluator.port(called)
+    facts = None if compiled is None else snapshot.evaluator.observe(compiled, _request(snapshot, called, head))
+    return None if isinstance(facts, Malformed) else facts
+
+
 def change_headers(headers: Headers, changes: tuple[HeaderChange, ...], direction: str) -> Headers:
     """The changes of a route, in order, to headers of the `direction` `request` or `response`."""
     for change in changes:
