@@ -56,6 +56,11 @@ class Arguments:
         return Path(self.paths[0]) if self.paths else None
 
 
+def via_of(arguments: Arguments) -> str | None:
+    """The target by way of which requests are decided, None for the program itself. Reference proxies run compiled files."""
+    return arguments.via or ("envoy" if arguments.engine == "proxy" else None)
+
+
 def read_arguments(arguments: Sequence[str] | None) -> Arguments:
     """Read a command line. Ends the process for `--help`, `--version` and mistakes, as argparse does."""
     found = vars(build_parser().parse_args(arguments))

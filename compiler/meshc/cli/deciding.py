@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from meshc.cli.arguments import Arguments
+from meshc.cli.arguments import Arguments, via_of
 from meshc.cli.console import Console
 from meshc.cli.project import ProjectInvalidError, analyze_project, open_project, show
 from meshc.decisions_json import RequestError, RequestReader, decision_to_json
@@ -24,11 +24,12 @@ def run(arguments: Arguments, console: Console) -> int:
         show(project, analysis.diagnostics, console)
         return 1
     mesh = analysis.mesh
-    if arguments.via is not None:
+    via = via_of(arguments)
+    if via is not None:
         from meshc.cli.via import NotCompiledError, mesh_via  # noqa: PLC0415  not often asked for
 
         try:
-            mesh = mesh_via(arguments.via, project, mesh, console)
+            mesh = mesh_via(via, project, mesh, console)
         except NotCompiledError:
             return 1
     if sys.stdin.isatty():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from meshc.cli.arguments import Arguments
+from meshc.cli.arguments import Arguments, via_of
 from meshc.cli.console import Console
 from meshc.cli.project import ProjectInvalidError, analyze_all, merge_findings, open_project, show
 from meshc.cli.test_reports import Result, Suite, print_report
@@ -26,12 +26,13 @@ def run(arguments: Arguments, console: Console) -> int:
     if any(analysis.has_errors for _, analysis in analyses):
         show(project, merge_findings([(name, one.diagnostics) for name, one in analyses]), console)
         return 1
-    if arguments.via is not None:
+    via = via_of(arguments)
+    if via is not None:
         from meshc.cli.via import NotCompiledError, mesh_via  # noqa: PLC0415  not often asked for
 
         try:
             analyses = tuple(
-                (name, replace(one, mesh=one.mesh and mesh_via(arguments.via, project, one.mesh, console)))
+                (name, replace(one, mesh=one.mesh and mesh_via(via, project, one.mesh, console)))
                 for name, one in analyses
             )
         except NotCompiledError:

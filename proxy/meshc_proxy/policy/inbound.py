@@ -16,7 +16,7 @@ from meshc.semantics.decide import UNKNOWN_DESTINATION
 from meshc.semantics.facts import Facts
 from meshc.semantics.normalize import connection_facts
 from meshc_proxy.policy import replies
-from meshc_proxy.policy.hygiene import clean_inbound, drop_token
+from meshc_proxy.policy.hygiene import clean_inbound, drop_token, without_port
 from meshc_proxy.policy.moment import Moment
 from meshc_proxy.policy.rate_limits import Buckets
 from meshc_proxy.policy.replies import Reply
@@ -198,7 +198,7 @@ def _forwarded(case: _Case, token: GoodToken | None) -> RequestHead:
     identity = case.peer.identity if facts.identity is not None else None
     own = case.snapshot.workload.identity
     cleaned = clean_inbound(headers, peer=identity, own=own, address=case.peer.address, scheme=head.scheme)
-    return replace(head, path=target_of(facts), headers=cleaned)
+    return replace(head, path=target_of(facts), authority=without_port(head.authority), headers=cleaned)
 
 
 def _limit(limit: RateLimit, before: tuple[Limit, ...]) -> Limit:

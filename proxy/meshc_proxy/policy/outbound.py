@@ -26,7 +26,7 @@ from meshc.semantics.decide import CompiledPort, PortKey, first_route
 from meshc.semantics.facts import Facts
 from meshc.semantics.routing import FaultCheck, active_faults, leaving_request, redirect_target
 from meshc_proxy.policy import replies
-from meshc_proxy.policy.hygiene import clean_outbound
+from meshc_proxy.policy.hygiene import clean_outbound, without_dot
 from meshc_proxy.policy.inbound import Snapshot
 from meshc_proxy.policy.replies import Flag, Reply
 from meshc_proxy.policy.texts import encoded, target_of, with_head
@@ -160,10 +160,11 @@ def _act(call: _Call, chance: Chance) -> Outbound:
 
 
 def _redirect(redirect: Redirect, route: Route, call: _Call) -> Reply:
-    """The target with the caller's own scheme, host and query where it names none."""
+    """The target with the caller's own scheme, host and query where it names none. Source: Envoy's `path_redirect`."""
     target = redirect_target(redirect.target, route.path, call.facts)
-    base = b"" if "://" in target else call.head.scheme + b"://" + call.head.authority
-    query = b"" if call.facts.query_text is None else b"?" + encoded(call.facts.query_text)
+    base = b"" if "://" in target else call.head.scheme + b"://" + without_dot(call.head.authority)
+    has_query = "?" in target or call.facts.query_text is None
+    query = b"" if has_query else b"?" + encoded(call.facts.query_text or "")
     location = (b"location", base + encoded(target) + query)
     return _changed(Reply(status=redirect.status, headers=(location,), details="direct_response"), call.settings)
 
@@ -209,6 +210,7 @@ def _send(call: _Call, destination: Destination, chance: Chance) -> Outbound:
 def _left(call: _Call, leaving: Facts) -> RequestHead:
     """The head that leaves: the path that was matched, or what it was rewritten to, and never what was not looked at."""
     authority = call.head.authority if call.settings.rewrite_host is None else encoded(leaving.host or "")
+    authority = without_dot(authority)
     headers = clean_outbound(call.head.headers)
     if call.route is not None:
         headers = change_headers(headers, call.settings.header_changes, "request")

@@ -110,4 +110,5 @@ def _grpc_events(request: RequestHead, reply: Reply) -> tuple[ResponseHead | End
     )
     if message:
         headers = (*headers, (b"grpc-message", message))
+    headers = (*headers, *reply.headers)
     return ResponseHead(stream=request.stream, status=200, headers=headers, ends=True), End(stream=request.stream)
