@@ -193,6 +193,8 @@ def _identity_guard(config: Message) -> None:
     wanted = [("DnsSanInput", r"\C*(?i:spiffe:)\C*", "DENY"), ("UriSanInput", "[^,]+", "ALLOW")]
     if rows != wanted or otherwise.text("action", "ALLOW") != "DENY":
         raise config.error("this matcher of connections is not understood")
+    config.ignore("stat_prefix")
+    config.finish()
 
 
 def _proxy(config: Message, found: Chain, clusters: Clusters) -> None:
