@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from meshc.ir import Settings
@@ -89,7 +89,9 @@ class Upcall:
         try:
             opened = await self._tries()
             if isinstance(opened, Reply):
-                await answer(self.down, opened, self.record)
+                # Envoy's router changes the headers of its own answers too.
+                headers = change_headers(opened.headers, self.settings.header_changes, "response")
+                await answer(self.down, replace(opened, headers=headers), self.record)
             else:
                 await self._pass_on(opened)
         except (_LeftError, CallerLeftError, ExchangeEndedError):

@@ -41,7 +41,7 @@ Owners = Mapping[PortKey, tuple[ir.Workload | ir.External, ir.PortPolicy, int]]
 class Addressed:
     """The ports of a mesh by what leads to them: an address is a host and a port number.
 
-    `called` are services that are known by clusters alone, whose addresses nothing else tells.
+    `called` are services whose addresses nothing but clusters tells.
     """
 
     mesh: ir.Mesh

@@ -54,15 +54,17 @@ class _Called:
 def _called(
     known: ir.Mesh, names: set[tuple[str, str]], sidecars: Sequence[Sidecar], notes: Notes
 ) -> dict[tuple[str, str], _Called]:
-    outside = {(one.namespace, one.name) for one in known.externals}
+    everybody: tuple[ir.Workload | ir.External, ...] = (*known.workloads, *known.externals)
+    declared = {(one.namespace, one.name) for one in everybody}
     found: dict[tuple[str, str], _Called] = {}
     for car in sidecars:
         for name, cluster in car.clusters.items():
             named = CLUSTER_NAME.fullmatch(name)
-            if named is None or "." in named[2] or (named[1], named[2]) in names | outside:
+            if named is None or "." in named[2] or (named[1], named[2]) in declared:
                 continue
-            if not found:
-                notes.assume(_CALLED, cluster.span)
+            notes.assume(_CALLED, cluster.span)
+            if (named[1], named[2]) in names:
+                continue
             one = found.setdefault((named[1], named[2]), _Called(at=cluster))
             try:
                 _note(one, cluster, (int(named[3]), named[4], named[5]))

@@ -54,7 +54,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, None)
     mesh = discovered(known, sidecars, notes)
-    addressed = _addressed(mesh, _only_called(mesh, known, sidecars))
+    addressed = _addressed(mesh, _undeclared(mesh, known))
     around = _Around(
         addressed=addressed,
         names=Names(addressed),
@@ -70,12 +70,10 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
     return Reading(mesh=result, unknown=notes.unknowns, assumptions=notes.assumptions)
 
 
-def _only_called(mesh: ir.Mesh, known: ir.Mesh, sidecars: Sequence[Sidecar]) -> frozenset[tuple[str, str]]:
-    """Services that neither were declared nor have a sidecar among these."""
+def _undeclared(mesh: ir.Mesh, known: ir.Mesh) -> frozenset[tuple[str, str]]:
+    """Services that nobody has declared, so that nothing but clusters tells where they are."""
     declared = {(one.namespace, one.name) for one in known.workloads}
-    nodes = {car.node for car in sidecars}
-    found = {(one.namespace, one.name) for one in mesh.workloads if f"{one.namespace}/{one.name}" not in nodes}
-    return frozenset(found - declared)
+    return frozenset({(one.namespace, one.name) for one in mesh.workloads} - declared)
 
 
 def _addressed(mesh: ir.Mesh, called: frozenset[tuple[str, str]]) -> Addressed:
