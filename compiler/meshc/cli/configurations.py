@@ -11,17 +11,16 @@ from meshc.cli.project import target_options
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.difference.compare import Comparer
 from meshc.difference.model import Change, Difference, Presence, Side, Subject, SubjectDifference, Undecided
-from meshc.files import decode_source, read_source
+from meshc.files import CONFIGURATION_SUFFIXES, configuration_files, decode_source, read_source, reason
 from meshc.load import CONFIG_NAME
 from meshc.project_config import Config
-from meshc.reading import Aspect, ConfigObject, Reading, bare, objects_of_source
+from meshc.reading import Aspect, ConfigObject, Reading, objects_of_source, read_objects
 from meshc.revisions import PREFIX
 from meshc.source import SourceFile
 from meshc.target import Target
 from meshc.targets import find_target
 from meshc.verification import narrowed
 
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
 _ISTIO: Final = ".istio.io"
 ENVOY_KEYS: Final = frozenset({"static_resources", "configs"})
 """What a bootstrap and a config dump have at their top."""
@@ -52,10 +51,10 @@ def is_configuration(text: str) -> bool:
         return text == "-"
     path = Path(text)
     if not path.is_dir():
-        return path.suffix in _SUFFIXES
+        return path.suffix in CONFIGURATION_SUFFIXES
     if (path / CONFIG_NAME).exists() or next(path.rglob("*.mesh"), None) is not None:
         return False
-    return next(_files(path), None) is not None
+    return bool(_files(path))
 
 
 def read_configuration(text: str, console: Console) -> Configuration:
@@ -103,7 +102,7 @@ def _read(configuration: Configuration, side: Side, options: Mapping[str, str], 
     target = configuration.target
     if target.read is None:
         raise UsageError(f"configuration of {target.name} cannot be read yet")
-    reading = target.read(configuration.objects, bare(side.mesh), options)
+    reading = read_objects(target.read, configuration.objects, side.mesh, options)
     if target.reads != set(Aspect):
         console.say(
             "compared is who may call the services; routes, settings and externals are not read from configuration yet"
@@ -155,5 +154,8 @@ def _checked(source: SourceFile | Diagnostic) -> SourceFile:
     return source
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    return (one for one in sorted(directory.rglob("*")) if one.suffix in _SUFFIXES and one.is_file())
+def _files(directory: Path) -> tuple[Path, ...]:
+    try:
+        return configuration_files(directory)
+    except OSError as error:
+        raise UsageError(f"cannot read `{error.filename}`: {reason(error)}") from error

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from meshc.diagnostics import Diagnostic
 from meshc.ir import Mesh
-from meshc.reading import Reader, Reading, bare, objects_of_documents, objects_of_source
+from meshc.reading import Reader, Reading, objects_of_documents, objects_of_source, read_objects
 from meshc.source import SourceFile
 from meshc.target import Document, Target, TargetOptions
 from meshc.yaml_printer import print_documents
@@ -20,7 +20,7 @@ class ReadBackError(Exception):
 
 def read_back(target: Target, mesh: Mesh, documents: Iterable[Document], options: TargetOptions) -> Reading:
     """What emitted documents say, for the services of `mesh`; every place is the start of a file. Raises ReadBackError."""
-    return _reader(target)(objects_of_documents(documents, target.name), bare(mesh), options)
+    return read_objects(_reader(target), objects_of_documents(documents, target.name), mesh, options)
 
 
 def read_texts(target: Target, mesh: Mesh, texts: Mapping[str, str], options: TargetOptions) -> Reading:
@@ -29,7 +29,7 @@ def read_texts(target: Target, mesh: Mesh, texts: Mapping[str, str], options: Ta
     wrong = tuple(one for _, diagnostics in read for one in diagnostics)
     if wrong:
         raise ReadBackError("files of the configuration cannot be read", wrong)
-    return _reader(target)([one for objects, _ in read for one in objects], bare(mesh), options)
+    return read_objects(_reader(target), [one for objects, _ in read for one in objects], mesh, options)
 
 
 def texts_of(target: Target, documents: Iterable[Document]) -> dict[str, str]:

@@ -181,3 +181,25 @@ def test_operands_that_cannot_be_compared(compiled: Path, meshc: Run, arguments:
     ran = meshc("diff", *arguments)
     assert ran.status == 2
     assert words in ran.err
+
+
+def test_what_is_not_looked_into_is_not_passed_over(compiled: Path, meshc: Run) -> None:
+    elsewhere = compiled / "elsewhere"
+    elsewhere.mkdir()
+    Path("deploy/istio/more").symlink_to(elsewhere)
+    ran = meshc("verify", "--target", "istio", "--out", "deploy")
+    assert ran.status == 2
+    assert "cannot read `deploy/istio/more`: a link to a folder, which is not followed" in ran.err
+    ran = meshc("diff", "deploy/istio", "policies")
+    assert ran.status == 2
+    assert "a link to a folder" in ran.err
+
+
+def test_a_kustomization_that_leaves_a_file_out_is_found(compiled: Path, meshc: Run) -> None:
+    file = Path("deploy/istio/kustomization.yaml")
+    file.write_text(file.read_text(encoding="utf-8").replace("- shop/cart.yaml\n", ""), encoding="utf-8")
+    ran = meshc("verify", "--target", "istio", "--out", "deploy")
+    assert ran.status == 1
+    assert "is not applied: it is not among the resources" in ran.err
+    ran = meshc("diff", "policies", "deploy/istio", "--fail-on", "opened")
+    assert ran.status == 1
