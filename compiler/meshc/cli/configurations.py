@@ -1,7 +1,8 @@
 """Configuration of a mesh as an operand of `meshc diff`: a file, a directory, or what `kubectl get -o yaml` prints."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -12,9 +13,10 @@ from meshc.diagnostics import Diagnostic, Severity
 from meshc.difference.compare import Comparer
 from meshc.difference.model import Change, Difference, Presence, Side, Subject, SubjectDifference, Undecided
 from meshc.files import CONFIGURATION_SUFFIXES, configuration_files, decode_source, read_source, reason
+from meshc.ir import Mesh
 from meshc.load import CONFIG_NAME
 from meshc.project_config import Config
-from meshc.reading import Aspect, ConfigObject, Reading, objects_of_source, read_objects
+from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source, read_objects
 from meshc.revisions import PREFIX
 from meshc.source import SourceFile
 from meshc.target import Target
@@ -38,11 +40,12 @@ _CHANGES: Final[Mapping[Aspect, tuple[Change, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """Objects of a mesh, and the target that reads them."""
+    """Objects of a mesh, the files that they are from, and the target that reads them."""
 
     shown: str
     target: Target
     objects: tuple[ConfigObject, ...]
+    sources: tuple[SourceFile, ...]
 
 
 def is_configuration(text: str) -> bool:
@@ -60,7 +63,8 @@ def is_configuration(text: str) -> bool:
 def read_configuration(text: str, console: Console) -> Configuration:
     """Read an operand. Raises UsageError for what cannot be read, or not be understood as a whole."""
     objects: list[ConfigObject] = []
-    for source in configuration_sources(text):
+    sources = tuple(configuration_sources(text))
+    for source in sources:
         found, wrong = objects_of_source(source)
         if any(one.severity is Severity.ERROR for one in wrong):
             console.report(wrong, {source.path: source})
@@ -74,7 +78,7 @@ def read_configuration(text: str, console: Console) -> Configuration:
         raise UsageError(f"`{text}` holds no configuration of Istio or Envoy, which is what can be read so far")
     if len(kinds) > 1:
         raise UsageError(f"`{text}` holds configuration of several meshes; compare with one at a time")
-    return Configuration(shown=text, target=find_target(kinds.pop()), objects=tuple(objects))
+    return Configuration(shown=text, target=find_target(kinds.pop()), objects=tuple(objects), sources=sources)
 
 
 def _kind(one: ConfigObject) -> str | None:
@@ -90,36 +94,71 @@ def compare_with(
     """What differs between a program and configuration; `is_new` says that the configuration is the new side."""
     target = configuration.target
     options = target_options(config, target.name)
-    reading = _read(configuration, side, options, console)
+    reading = _read(configuration, side.mesh, options)
+    _say((reading,), target.reads, console)
     expressed = side.mesh if target.expressed is None else target.expressed(side.mesh, options)
     program = replace(side, mesh=narrowed(expressed, target.reads))
     found = Side(mesh=narrowed(reading.mesh, target.reads), groups=side.groups)
     pair = (program, found) if is_new else (found, program)
-    return _with_unknown(Comparer().compare(*pair), reading)
+    return _with_unknown(Comparer().compare(*pair), reading.unknown)
 
 
-def _read(configuration: Configuration, side: Side, options: Mapping[str, str], console: Console) -> Reading:
+def compare_two(
+    pair: tuple[Configuration, Configuration], meshes: tuple[Mesh, Mesh], config: Config, console: Console
+) -> Difference:
+    """What differs between two configurations, each of the services of a mesh, as far as the readers of both go."""
+    aspects = pair[0].target.reads & pair[1].target.reads
+    is_one_mesh = pair[0].target.name == pair[1].target.name
+    readings = [
+        _read(one, mesh, target_options(config, one.target.name)) for one, mesh in zip(pair, meshes, strict=True)
+    ]
+    _say(readings, aspects, console)
+    found = [narrowed(one.mesh, aspects) for one in readings]
+    old, new = (Side(mesh=one if is_one_mesh else _with_issuers(one)) for one in found)
+    return _with_unknown(Comparer().compare(old, new), [one for reading in readings for one in reading.unknown])
+
+
+def _with_issuers(mesh: Mesh) -> Mesh:
+    """The mesh with issuers called by what they are: not every mesh gives them names."""
+    return replace(
+        mesh,
+        workloads=tuple(
+            replace(
+                one,
+                ports=tuple(
+                    replace(port, jwts=tuple(replace(jwt, name=jwt.issuer) for jwt in port.jwts)) for port in one.ports
+                ),
+            )
+            for one in mesh.workloads
+        ),
+    )
+
+
+def _read(configuration: Configuration, mesh: Mesh, options: Mapping[str, str]) -> Reading:
     target = configuration.target
     if target.read is None:
         raise UsageError(f"configuration of {target.name} cannot be read yet")
-    reading = read_objects(target.read, configuration.objects, side.mesh, options)
-    if target.reads != set(Aspect):
+    return read_objects(target.read, configuration.objects, mesh, options)
+
+
+def _say(readings: Sequence[Reading], aspects: AbstractSet[Aspect], console: Console) -> None:
+    """What was read, each assumption once, and all that was not understood."""
+    if aspects != set(Aspect):
         console.say(
             "compared is who may call the services; routes, settings and externals are not read from configuration yet"
         )
-    for one in reading.assumptions:
-        console.say(f"assuming that {one.text}")
-    for unknown in reading.unknown:
+    for text in dict.fromkeys(one.text for reading in readings for one in reading.assumptions):
+        console.say(f"assuming that {text}")
+    for unknown in (one for reading in readings for one in reading.unknown):
         console.complain(f"{unknown.span}: not understood: {unknown.message}")
-    return reading
 
 
-def _with_unknown(difference: Difference, reading: Reading) -> Difference:
+def _with_unknown(difference: Difference, unknowns: Sequence[Unknown]) -> Difference:
     """The difference, with what is unknown of a port as undecided: it counts as a difference of each kind that it may be."""
-    if not reading.unknown:
+    if not unknowns:
         return difference
     subjects = {one.subject: one for one in difference.subjects}
-    for unknown in reading.unknown:
+    for unknown in unknowns:
         changes = tuple(change for aspect in sorted(unknown.aspects, key=str) for change in _CHANGES[aspect])
         undecided = Undecided(changes=changes, reason=f"{unknown.span}: {unknown.message}")
         for subject in _subjects(unknown.ports):

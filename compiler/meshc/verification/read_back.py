@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
+from meshc.compiled import compiled_text
 from meshc.diagnostics import Diagnostic
 from meshc.ir import Mesh
 from meshc.reading import Reader, Reading, objects_of_documents, objects_of_source, read_objects
 from meshc.source import SourceFile
 from meshc.target import Document, Target, TargetOptions
-from meshc.yaml_printer import print_documents
 
 
 class ReadBackError(Exception):
@@ -33,8 +33,8 @@ def read_texts(target: Target, mesh: Mesh, texts: Mapping[str, str], options: Ta
 
 
 def texts_of(target: Target, documents: Iterable[Document]) -> dict[str, str]:
-    """The files of a target as they are written, by their paths below the output folder; what heads them is left out."""
-    return {f"{target.name}/{one.path}": print_documents(one.resources) for one in documents}
+    """The files of a target as they are written, by their paths below the output folder."""
+    return {f"{target.name}/{one.path}": compiled_text(one) for one in documents}
 
 
 def _reader(target: Target) -> Reader:
