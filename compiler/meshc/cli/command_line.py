@@ -230,6 +230,7 @@ def _explain(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument(
         "words", nargs="+", metavar="[PATH] REQUEST", help="a request as in `test` blocks, or a JSON object"
     )
+    _via(parser)
     _environment(parser, "explain for this environment")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print the explanation")
 
@@ -239,13 +240,13 @@ def _diff(commands: "_Commands", common: _Parser) -> None:
         commands,
         common,
         "diff",
-        "say what differs in meaning between two programs",
+        "say what differs in meaning between two programs or configurations",
         "meshc diff git:main . --fail-on opened,weakened-mtls",
     )
     parser.add_argument(
         "old",
         metavar="OLD",
-        help="a .mesh file, a directory, a git revision: git:REV[:PATH]; on one side also YAML or JSON of Istio or Envoy: a file, a directory, or - for standard input",
+        help="a .mesh file, a directory, a git revision: git:REV[:PATH]; or YAML or JSON of Istio or Envoy: a file, a directory, or - for standard input",
     )
     parser.add_argument("new", metavar="NEW", help="the same, for what it became")
     _environment(parser, "one environment (default: the programs and each of their environments)")

@@ -7,6 +7,7 @@ other leads where its addresses do.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Final
 
 from meshc import ir
@@ -16,6 +17,7 @@ from meshc.target import PortKey
 from meshc_envoy.balancing import Address
 from meshc_envoy.read.messages import Message
 from meshc_envoy.read.resilience import breaker, ejection, health_check
+from meshc_envoy.read.transport import check_versions
 
 CLUSTER_NAME: Final = re.compile(r"([^/]+)/([^/:]+):([0-9]+)(?:/([^@#]+))?(?:@([^#]+))?(?:#.*)?")
 _HTTP: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -86,8 +88,13 @@ class Clusters:
         addresses = addresses_of(cluster, self.endpoints)
         if len(addresses) != 1:
             raise cluster.error("an application at several addresses is not understood")
+        if not _is_loopback(addresses[0].host) or cluster.text("type", "STATIC") != "STATIC":
+            raise cluster.error("an application that is not on the sidecar's own machine is not understood")
         if breaker(cluster) != (None, None):
             raise cluster.error("bounds of the application's own connections are not understood")
+        cluster.ignore("name", "alt_stat_name", "connect_timeout", "lb_policy", "typed_extension_protocol_options")
+        cluster.ignore("http2_protocol_options", "per_connection_buffer_limit_bytes", "upstream_connection_options")
+        cluster.finish()
         return addresses[0].port, speaks_http2(cluster)
 
     def upstream(self, name: str, at: Message) -> Upstream:
@@ -208,13 +215,23 @@ def addresses_of(cluster: Message, endpoints: Mapping[str, Message]) -> list[Add
     found: list[Address] = []
     for group in assignment.messages("endpoints") if assignment is not None else ():
         for one in group.messages("lb_endpoints"):
-            address = one.need("endpoint").need("address").need("socket_address")
+            endpoint = one.need("endpoint")
+            address = endpoint.need("address").need("socket_address")
             weight = one.whole("load_balancing_weight")
             number = address.whole("port_value")
             if number is None:
                 raise address.error("an address without a port")
+            if address.text("protocol", "TCP") != "TCP":
+                raise address.error("an address that is not asked by tcp")
             found.append(Address(host=address.text("address"), port=number, weight=1 if weight is None else weight))
     return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _groups(cluster: Message) -> tuple[tuple[str, ...], ...]:
@@ -261,17 +278,27 @@ def _transport(cluster: Message, owner: ir.Workload | ir.External) -> tuple[str 
     kind, context = socket.config()
     if kind != _UPSTREAM:
         raise socket.error(f"the transport socket `{kind}` is not understood")
+    socket.finish()
     common = context.need("common_tls_context")
+    check_versions(common)
     validation = (
         common.need("combined_validation_context").need("default_validation_context")
         if common.has("combined_validation_context")
         else common.need("validation_context")
     )
+    common.ignore("alpn_protocols", "tls_certificates", "tls_certificate_sds_secret_configs")
+    common.finish()
+    if validation.text("trust_chain_verification", "VERIFY_TRUST_CHAIN") != "VERIFY_TRUST_CHAIN":
+        raise validation.error("certificates that nobody has to have signed are not understood")
     names = [
         (one.text("san_type"), one.need("matcher").text("exact"))
         for one in validation.messages("match_typed_subject_alt_names")
     ]
     sni = context.text("sni") or None
+    context.ignore("max_session_keys", "allow_renegotiation", "auto_host_sni", "auto_sni_san_validation")
+    context.finish()
+    validation.ignore("trusted_ca", "custom_validator_config", "crl")
+    validation.finish()
     if isinstance(owner, ir.Workload):
         if len(names) != 1 or names[0][0] != "URI":
             raise validation.error("which server is believed to be the right one is not understood")

@@ -50,7 +50,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
     sidecars: list[Sidecar] = []
     for one in objects:
         try:
-            sidecars.append(sidecar(one))
+            sidecars.append(sidecar(one, notes))
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, None)
     mesh = discovered(known, sidecars, notes)

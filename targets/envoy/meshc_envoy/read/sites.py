@@ -12,6 +12,7 @@ from meshc.target import PortKey, WorkloadKey
 from meshc_envoy.read.bootstraps import Sidecar, sidecar
 from meshc_envoy.read.clusters import CLUSTER_NAME, addresses_of
 from meshc_envoy.read.messages import Message, NotUnderstoodError
+from meshc_envoy.read.notes import Notes
 
 _MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _TCP_PROXY: Final = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
@@ -26,7 +27,7 @@ def sites(objects: Sequence[ConfigObject], mesh: ir.Mesh) -> Mapping[WorkloadKey
     workloads = {(one.namespace, one.name): one for one in mesh.workloads}
     for source in objects:
         try:
-            car = sidecar(source)
+            car = sidecar(source, Notes())
             namespace, _, name = car.node.partition("/")
             workload = workloads.get((namespace, name))
             if workload is not None:

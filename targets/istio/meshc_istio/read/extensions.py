@@ -1,12 +1,15 @@
-"""Objects that change proxies beyond what Istio's own policies say: EnvoyFilter, WasmPlugin. They may decide anything.
+"""Objects that change proxies beyond what Istio's own policies say: EnvoyFilter, WasmPlugin, ProxyConfig, and listeners that a Sidecar
+defines. They may decide anything; so may pods that go without a proxy.
 
-Only what cannot let a request through or refuse one for who sends it is passed over: filters of gateways, clusters, and local rate limits.
+Only what cannot let a request through or refuse one for who sends it is passed over: filters of gateways, clusters of calls that
+leave, and local rate limits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from meshc.reading import Aspect, ConfigObject
+from meshc import ir
+from meshc.reading import Aspect, ConfigObject, Step
 from meshc.reading.plain import items, mapping
 from meshc.target import Json
 from meshc_istio.read.account import Account
@@ -15,28 +18,94 @@ _LIMIT: Final = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
 _INSERTS: Final = frozenset({"INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST"})
 
 
-def check_extensions(objects: Iterable[ConfigObject], account: Account) -> None:
+_LIMIT_FIELDS: Final = frozenset(
+    {
+        "@type", "stat_prefix", "status", "token_bucket", "filter_enabled", "filter_enforced", "response_headers_to_add", "descriptors",
+        "stage", "local_rate_limit_per_downstream_connection", "enable_x_ratelimit_headers", "vh_rate_limits",
+        "always_consume_default_token_bucket", "rate_limited_as_resource_exhausted",
+    }
+)  # fmt: skip
+"""What of a rate limit only counts and refuses. It may add headers to requests too, which policies would see."""
+
+_WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Rollout"})
+_INJECT: Final = "sidecar.istio.io/inject"
+_BYPASSES: Final = frozenset(
+    {
+        "traffic.sidecar.istio.io/excludeInboundPorts",
+        "traffic.sidecar.istio.io/includeInboundPorts",
+        "traffic.sidecar.istio.io/excludeInterfaces",
+        "sidecar.istio.io/interceptionMode",
+        "sidecar.istio.io/bootstrapOverride",
+        "sidecar.istio.io/proxyImage",
+        "proxy.istio.io/config",
+    }
+)
+"""Annotations of pods by which connections pass no proxy, or another one."""
+
+
+def check_extensions(objects: Iterable[ConfigObject], known: ir.Mesh, account: Account) -> None:
     """Say of each such object that who may call may depend on it; on which ports is not read."""
+    namespaces = {one.namespace for one in known.workloads}
     for one in objects:
-        if one.kind == "WasmPlugin":
-            message = f"what the WasmPlugin `{one.name}` decides cannot be said"
-            account.not_understood(one, ("spec",), message, None, Aspect.ACCESS)
-        if one.kind == "EnvoyFilter":
-            _check_filter(one, account)
+        for steps, message in _doubts(one, namespaces):
+            account.not_understood(one, steps, message, None, Aspect.ACCESS)
 
 
-def _check_filter(one: ConfigObject, account: Account) -> None:
-    for number, patch in enumerate(items(mapping(one.data.get("spec")).get("configPatches"))):
+def _doubts(one: ConfigObject, namespaces: Iterable[str]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    spec = mapping(one.data.get("spec"))
+    match one.kind:
+        case "WasmPlugin":
+            yield ("spec",), f"what the WasmPlugin `{one.name}` decides cannot be said"
+        case "ProxyConfig":
+            yield ("spec",), f"what the ProxyConfig `{one.name}` makes of proxies cannot be said"
+        case "Sidecar" if "ingress" in spec:
+            yield ("spec", "ingress"), f"the listeners that the Sidecar `{one.name}` defines cannot be said"
+        case "EnvoyFilter":
+            yield from _filter_doubts(one, spec)
+        case "Namespace" if one.name in namespaces and _labels(one.data).get("istio-injection") == "disabled":
+            yield ("metadata", "labels"), f"the pods of `{one.name}` go without proxies"
+        case "Pod":
+            yield from _pod_doubts(one, one.data, ())
+        case kind if kind in _WORKLOADS:
+            yield from _pod_doubts(one, mapping(spec.get("template")), ("spec", "template"))
+        case _:
+            pass
+
+
+def _pod_doubts(
+    one: ConfigObject, pod: Mapping[str, Json], steps: tuple[Step, ...]
+) -> Iterator[tuple[tuple[Step, ...], str]]:
+    annotations = mapping(mapping(pod.get("metadata")).get("annotations"))
+    for name in sorted(_BYPASSES & set(annotations)):
+        yield (
+            (*steps, "metadata", "annotations", name),
+            f"whether calls of `{one.name}` pass a proxy depends on `{name}`, which is not read",
+        )
+    if str({**annotations, **_labels(pod)}.get(_INJECT)).lower() == "false":
+        yield (*steps, "metadata"), f"the pods of `{one.name}` go without proxies"
+
+
+def _labels(data: Mapping[str, Json]) -> Mapping[str, Json]:
+    return mapping(mapping(data.get("metadata")).get("labels"))
+
+
+def _filter_doubts(one: ConfigObject, spec: Mapping[str, Json]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    message = f"what the EnvoyFilter `{one.name}` makes of proxies cannot be said"
+    if not isinstance(spec.get("configPatches"), list | tuple):
+        yield ("spec",), message
+    for number, patch in enumerate(items(spec.get("configPatches"))):
         if not _is_harmless(patch):
-            message = f"what the EnvoyFilter `{one.name}` makes of proxies cannot be said"
-            account.not_understood(one, ("spec", "configPatches", number), message, None, Aspect.ACCESS)
+            yield ("spec", "configPatches", number), message
 
 
 def _is_harmless(patch: Json) -> bool:
     fields = mapping(patch)
     where, change = mapping(fields.get("match")), mapping(fields.get("patch"))
-    if where.get("context") == "GATEWAY" or fields.get("applyTo") == "CLUSTER":
+    context = where.get("context")
+    if context == "GATEWAY" or (fields.get("applyTo") == "CLUSTER" and context == "SIDECAR_OUTBOUND"):
         return True
-    config = mapping(mapping(change.get("value")).get("typed_config"))
+    value = mapping(change.get("value"))
+    config = mapping(value.get("typed_config"))
     is_inserted = fields.get("applyTo") == "HTTP_FILTER" and change.get("operation") in _INSERTS
-    return is_inserted and str(config.get("@type", "")).endswith(_LIMIT)
+    is_plain = set(value) <= {"name", "typed_config"} and set(config) <= _LIMIT_FIELDS
+    return is_inserted and is_plain and config.get("@type") == f"type.googleapis.com/{_LIMIT}"

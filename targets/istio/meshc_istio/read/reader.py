@@ -9,12 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from meshc import ir
-from meshc.reading import Aspect, ConfigObject, Reading
-from meshc.reading.plain import mapping
+from meshc.reading import ConfigObject, Reading
 from meshc_istio.read.access import access_of
 from meshc_istio.read.account import (
     HOST_PORTS,
-    NORMALIZED,
     ONE_LINE,
     PLAIN_CLAIMS,
     PLAIN_SEGMENTS,
@@ -24,28 +22,22 @@ from meshc_istio.read.account import (
 from meshc_istio.read.attached import Attached, Attachments
 from meshc_istio.read.authentication import jwts_of, mtls_of
 from meshc_istio.read.extensions import check_extensions
+from meshc_istio.read.screening import screened
+from meshc_istio.read.settings import configured
 
 ASSUMES: Final = (HOST_PORTS, ONE_LINE, PLAIN_CLAIMS, PLAIN_SEGMENTS, PLAIN_SUBJECTS)
 """What the support table states of emitted objects. That paths are normalized is not among them: `mesh.yaml` says so."""
-
-_SECURITY: Final = "security.istio.io"
-_SAFE: Final = frozenset({"MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"})
 
 
 def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str]) -> Reading:
     """Read Istio's objects; `root-namespace` is the one whose policies hold for the whole mesh."""
     account = Account()
-    settings = next((mapping(one.data["meshConfig"]) for one in objects if "meshConfig" in one.data), None)
-    mesh = known if settings is None else _configured(known, settings)
-    _check_settings(objects, settings, account)
-    check_extensions(objects, account)
     root = options.get("root-namespace", "istio-system")
-    by_kind: dict[str, list[ConfigObject]] = {}
-    for one in objects:
-        if one.group == _SECURITY:
-            by_kind.setdefault(one.kind, []).append(one)
+    mesh = configured(known, objects, root, account)
+    check_extensions(objects, known, account)
+    by_kind = screened(objects, mesh, root, account)
     authorization, peers, requests = (
-        Attachments(by_kind.get(kind, ()), root)
+        Attachments(by_kind[kind], root)
         for kind in ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
     )
     workloads = []
@@ -67,31 +59,3 @@ def _port(
     access = access_of(workload, port, policies, mesh.trust_domains, account)
     jwts = jwts_of(workload, port, requests, account, required=access.wants_token)
     return replace(port, mtls=mtls_of(workload, port, peers, account), access=access.stages, jwts=jwts)
-
-
-def _configured(known: ir.Mesh, settings: Mapping[str, object]) -> ir.Mesh:
-    """What MeshConfig says of identities and of addresses behind proxies."""
-    domain = settings.get("trustDomain")
-    defaults = settings.get("defaultConfig")
-    topology = defaults.get("gatewayTopology") if isinstance(defaults, Mapping) else None
-    hops = topology.get("numTrustedProxies") if isinstance(topology, Mapping) else None
-    domains = (domain, *known.trust_domains[1:]) if isinstance(domain, str) else known.trust_domains
-    return replace(known, trust_domains=domains, trusted_hops=hops if isinstance(hops, int) else 0)
-
-
-def _check_settings(objects: Sequence[ConfigObject], settings: Mapping[str, object] | None, account: Account) -> None:
-    """Rules are judged on paths as MeshConfig has them normalized, and by its names of trust domains."""
-    if not objects:
-        return
-    if settings is None:
-        account.taken_for_granted(NORMALIZED, objects[0])
-        return
-    one = next(each for each in objects if "meshConfig" in each.data)
-    if settings.get("trustDomainAliases"):
-        message = "identities of aliases of the trust domain pass for its own, which cannot be said"
-        account.not_understood(one, ("meshConfig", "trustDomainAliases"), message, None, Aspect.ACCESS)
-    normalization = settings.get("pathNormalization")
-    word = normalization.get("normalization") if isinstance(normalization, Mapping) else None
-    if word not in _SAFE:
-        message = "rules see paths with repeated slashes; set `pathNormalization` to MERGE_SLASHES"
-        account.not_understood(one, ("meshConfig",), message, None, Aspect.ACCESS)
