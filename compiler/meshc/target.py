@@ -138,7 +138,8 @@ class Target:
 
     `place` is there for targets whose files a single machine can run as they are. `read` understands the target's
     configuration, whoever wrote it, as far as `reads` says; `sites` says where it has sidecars listen and find others, if it does. `expressed` is the mesh as the target is to run it, by the table and the options alone:
-    without what is left out, and with what the table says is different. What is emitted must read back as that, provided
+    without what is left out, and with what the table says is different. `expected` takes out of such a mesh what the table lets be refused
+    in addition, as far as a mesh that was read refuses it. What is emitted must read back as that, provided
     that `assumes` holds: clauses that the table states, or an option brings with it.
     """
 
@@ -151,4 +152,5 @@ class Target:
     sites: "Callable[[Sequence[ConfigObject], Mesh], Mapping[WorkloadKey, Site]] | None" = None
     reads: frozenset["Aspect"] = frozenset()
     expressed: Callable[[Mesh, TargetOptions], Mesh] | None = None
+    expected: Callable[[Mesh, Mesh], Mesh] | None = None
     assumes: Callable[[TargetOptions], tuple[str, ...]] = _nothing

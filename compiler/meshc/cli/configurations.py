@@ -102,6 +102,8 @@ def compare_with(
     reading = _read(configuration, side.mesh, options)
     _say((reading,), target.reads, console)
     expressed = side.mesh if target.expressed is None else target.expressed(side.mesh, options)
+    if target.expected is not None:
+        expressed = target.expected(expressed, reading.mesh)
     program = replace(side, mesh=narrowed(expressed, target.reads))
     found = Side(mesh=narrowed(reading.mesh, target.reads), groups=side.groups)
     pair = (program, found) if is_new else (found, program)

@@ -34,8 +34,9 @@ def mesh_via(name: str, project: Project, mesh: Mesh, console: Console) -> Mesh:
         reading = read_texts(target, mesh, texts_of(target, emission.documents), options)
     except ReadBackError as error:
         raise UsageError(f"{error} yet, so nothing can be answered by way of it") from error
-    if reading.unknown:
-        first = reading.unknown[0]
+    unknown = [one for one in reading.unknown if one.aspects & target.reads]
+    if unknown:
+        first = unknown[0]
         raise UsageError(f"what was compiled cannot be read back: {first.span}: {first.message}")
     if target.reads == set(Aspect):
         return reading.mesh

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from meshc.reading.model import Aspect, Unknown
-from meshc.reading.objects import ConfigObject, Step
-from meshc.reading.plain import texts
+from meshc.reading.objects import ConfigObject, Step, objects_of_source
+from meshc.reading.plain import items, mapping, texts
+from meshc.source import SourceFile
 
 _KINDS: Final = frozenset({"Kustomization", "Component"})
 _PLAIN: Final = frozenset({"apiVersion", "kind", "metadata", "resources"})
+_OF_SERVICES: Final = frozenset({"apiVersion", "kind", "metadata"})
 
 
 def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
@@ -22,7 +24,11 @@ def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
     for one in kustomizations:
         folder = posixpath.dirname(one.file)
         for field in sorted(set(one.data) - _PLAIN):
-            yield _unknown(one, (field,), f"what `{field}` makes of the objects cannot be said")
+            # A Service says nothing of who may call it.
+            aspects = (
+                frozenset({Aspect.ROUTING, Aspect.SETTINGS}) if _patches_services(one, field) else frozenset(Aspect)
+            )
+            yield _unknown(one, (field,), f"what `{field}` makes of the objects cannot be said", aspects)
         listed = {posixpath.normpath(posixpath.join(folder, path)) for path in texts(one.data.get("resources"))}
         below = {file for file in files if posixpath.normpath(file).startswith(f"{folder}/" if folder else "")}
         for path in sorted(path for path in listed if not any(_is_in(file, path) for file in below)):
@@ -44,5 +50,21 @@ def _has_own(file: str, folder: str, kustomizations: Iterable[ConfigObject]) -> 
     return any(len(one) > len(folder) and file.startswith(f"{one}/") for one in inner)
 
 
-def _unknown(one: ConfigObject, steps: tuple[Step, ...], message: str) -> Unknown:
-    return Unknown(message=message, aspects=frozenset(Aspect), span=one.span(*steps))
+def _patches_services(one: ConfigObject, field: str) -> bool:
+    """Whether a field holds patches, all of them for Services, and of what is said about them."""
+    if field != "patches":
+        return False
+    for patch in items(one.data.get(field)):
+        text = mapping(patch).get("patch")
+        found, wrong = objects_of_source(SourceFile(one.file, text)) if isinstance(text, str) else ((), ())
+        if wrong or len(found) != 1 or set(mapping(patch)) != {"patch"}:
+            return False
+        if (found[0].kind, found[0].group) != ("Service", "") or set(found[0].data) - _OF_SERVICES:
+            return False
+    return True
+
+
+def _unknown(
+    one: ConfigObject, steps: tuple[Step, ...], message: str, aspects: frozenset[Aspect] = frozenset(Aspect)
+) -> Unknown:
+    return Unknown(message=message, aspects=aspects, span=one.span(*steps))

@@ -10,7 +10,7 @@ from meshc.diagnostics import Diagnostic, diagnose
 from meshc.difference.compare import Comparer
 from meshc.difference.model import Side
 from meshc.ir import Mesh, Principals
-from meshc.reading import Reading
+from meshc.reading import Reading, Unknown
 from meshc.target import Document, Target, TargetOptions
 from meshc.verification.narrowed import narrowed
 from meshc.verification.problems import Origins, problems
@@ -40,7 +40,7 @@ def verify_files(
 
 
 def _is_proven(target: Target, mesh: Mesh, reading: Reading, options: TargetOptions) -> bool:
-    if reading.unknown or not {one.text for one in reading.assumptions} <= set(target.assumes(options)):
+    if _that_matter(target, reading) or not {one.text for one in reading.assumptions} <= set(target.assumes(options)):
         return False
     expected, found = _sides(target, mesh, reading, options)
     return Comparer().compare(Side(mesh=expected), Side(mesh=found)).is_empty
@@ -49,7 +49,7 @@ def _is_proven(target: Target, mesh: Mesh, reading: Reading, options: TargetOpti
 def _findings(
     target: Target, mesh: Mesh, reading: Reading, options: TargetOptions, groups: Groups
 ) -> Iterator[Diagnostic]:
-    for unknown in reading.unknown:
+    for unknown in _that_matter(target, reading):
         yield diagnose("not-verified", unknown.span, f"{target.name}: cannot be read back: {unknown.message}")
     for assumed in reading.assumptions:
         if assumed.text not in target.assumes(options):
@@ -60,9 +60,16 @@ def _findings(
     yield from problems(target.name, difference, Origins.of(expected))
 
 
+def _that_matter(target: Target, reading: Reading) -> tuple[Unknown, ...]:
+    """What is unknown of that which the target's reader reads."""
+    return tuple(one for one in reading.unknown if one.aspects & target.reads)
+
+
 def _sides(target: Target, mesh: Mesh, reading: Reading, options: TargetOptions) -> tuple[Mesh, Mesh]:
     """What the target was to express and what was read, as far as its reader goes."""
     if target.expressed is None:
         raise ReadBackError(f"{target.name} does not say what it expresses")
     expected = target.expressed(mesh, options)
+    if target.expected is not None:
+        expected = target.expected(expected, reading.mesh)
     return narrowed(expected, target.reads), narrowed(reading.mesh, target.reads)

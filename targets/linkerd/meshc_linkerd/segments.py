@@ -24,6 +24,15 @@ _ESCAPE: Final = (
 SEGMENT: Final = rf"(?:(?:\.*(?:{_LETTER}|{_ESCAPE}))+\.*|\.{{3,}})"
 """One segment, not empty, and neither `.` nor `..`."""
 
+CLEAN_PATH: Final = f"/(?:{SEGMENT}/)*{SEGMENT}?"
+"""Every path in normal form without `;`."""
+
+_ANY_SEGMENT: Final = SEGMENT.replace(_LETTER, byte_class(_LETTERS | 1 << ord(";"))).replace(
+    _ESCAPE, _ESCAPE.replace("3[AC-Fac-f]", "3[A-Fa-f]")
+)
+NORMAL_PATH: Final = f"/(?:{_ANY_SEGMENT}/)*{_ANY_SEGMENT}?"
+"""Every path in normal form, as the language has it."""
+
 _PLAIN_SEGMENT: Final = rf"(?:(?:\.*{_LETTER})+\.*|\.{{3,}})"
 PLAIN_PATH: Final = f"/(?:{_PLAIN_SEGMENT}/)*{_PLAIN_SEGMENT}?"
 """Every path in normal form without escapes."""

@@ -1,0 +1,232 @@
+"""The reader: objects × known services -> who may call each port.
+
+A port's Server is the one that selects the workload's pods and names the port; without one, the default policy of the cluster decides.
+Objects about how calls travel, about limits, and about what leaves the mesh are passed over: `reads` of the target says so.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from meshc import ir
+from meshc.reading import ConfigObject, Reading
+from meshc.reading.plain import items, mapping
+from meshc.reading.selectors import SelectorError, is_selected
+from meshc.target import PortKey
+from meshc_linkerd.read.access import Choice, access_of
+from meshc_linkerd.read.account import INSTALLED, LOOPBACK, PLAIN_PATHS, Account, NotUnderstoodError
+from meshc_linkerd.read.authorities import GROUP, Admitted, Authorities, server_policy
+from meshc_linkerd.read.fields import Fields
+from meshc_linkerd.read.matches import read_matches
+
+_GATEWAY: Final = "gateway.networking.k8s.io"
+_HTTP_PROTOCOLS: Final = frozenset({"unknown", "HTTP/1", "HTTP/2"})
+_INSTALLED: Final = "all-unauthenticated"
+_PASSED_OVER: Final = frozenset({"HTTPLocalRateLimitPolicy", "EgressNetwork", "ServiceProfile", "Link"})
+
+
+def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str]) -> Reading:
+    """Read Linkerd's objects; `default-inbound-policy` is the cluster's."""
+    account = Account()
+    reader = _Reader(objects, known, options, account)
+    workloads = tuple(reader.workload(one) for one in known.workloads)
+    reader.check()
+    return Reading(
+        mesh=replace(known, workloads=workloads),
+        unknown=tuple(account.unknown),
+        assumptions=tuple(account.assumptions.values()),
+    )
+
+
+class _Reader:
+    def __init__(
+        self, objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str], account: Account
+    ) -> None:
+        self._known = known
+        self._account = account
+        self._default = options.get("default-inbound-policy")
+        self._objects: dict[tuple[str, str, str], ConfigObject] = {}
+        self._servers: dict[str, list[ConfigObject]] = {}
+        self._policies: dict[tuple[str, str, str], list[ConfigObject]] = {}
+        self._routes: dict[tuple[str, str], list[ConfigObject]] = {}
+        self._authorizations: dict[str, list[ConfigObject]] = {}
+        self._used: set[int] = set()
+        for one in objects:
+            self._sort(one)
+        self._authorities = Authorities(self._objects, known.trust_domain, account)
+
+    def _sort(self, one: ConfigObject) -> None:
+        spec = mapping(one.data.get("spec"))
+        if one.group not in {GROUP, _GATEWAY}:
+            return
+        if (one.kind, one.namespace, one.name) in self._objects and one.kind != "HTTPRoute":
+            self._account.not_understood(one, NotUnderstoodError("two objects of one name", "metadata"), None)
+        self._objects[one.kind, one.namespace, one.name] = one
+        match one.kind:
+            case "Server":
+                self._servers.setdefault(one.namespace, []).append(one)
+            case "AuthorizationPolicy":
+                target = mapping(spec.get("targetRef"))
+                name = one.namespace if target.get("kind") == "Namespace" else str(target.get("name", ""))
+                key = (one.namespace, str(target.get("kind", "")), name)
+                self._policies.setdefault(key, []).append(one)
+            case "ServerAuthorization":
+                self._authorizations.setdefault(one.namespace, []).append(one)
+            case "HTTPRoute" | "GRPCRoute":
+                for parent in items(spec.get("parentRefs")):
+                    fields = mapping(parent)
+                    if fields.get("kind") == "Server" and fields.get("group") == GROUP:
+                        self._routes.setdefault((one.namespace, str(fields.get("name", ""))), []).append(one)
+
+    # ---- ports ------------------------------------------------------------------------------------------------------
+
+    def workload(self, workload: ir.Workload) -> ir.Workload:
+        """A workload with what its ports let in."""
+        return replace(workload, ports=tuple(self._port(workload, port) for port in workload.ports))
+
+    def _port(self, workload: ir.Workload, port: ir.PortPolicy) -> ir.PortPolicy:
+        key = (workload.namespace, workload.name, port.number)
+        servers = self._selecting(workload, port, key)
+        if len(servers) > 1:
+            error = NotUnderstoodError("several servers select one port, of which the oldest counts", "spec")
+            self._account.not_understood(servers[1], error, (key,))
+            return port
+        if not servers:
+            return replace(port, access=self._without_server(workload, port, key))
+        server = servers[0]
+        self._account.taken_for_granted(LOOPBACK, server)
+        try:
+            return replace(port, access=(self._served(workload, port, server),))
+        except NotUnderstoodError as error:
+            self._account.not_understood(server, error, (key,))
+            return port
+
+    def _selecting(self, workload: ir.Workload, port: ir.PortPolicy, key: PortKey) -> list[ConfigObject]:
+        found: list[ConfigObject] = []
+        for one in self._servers.get(workload.namespace, ()):
+            spec = mapping(one.data.get("spec"))
+            number = spec.get("port")
+            if number not in {port.target, port.name} or number is None:
+                continue
+            try:
+                pods = [workload.labels, *({**workload.labels, **version.labels} for version in workload.versions)]
+                picked = [is_selected(spec.get("podSelector") or {}, labels) for labels in pods]
+            except SelectorError as error:
+                self._account.not_understood(one, NotUnderstoodError(str(error), "spec", "podSelector"), (key,))
+                continue
+            if picked[0]:
+                found.append(one)
+            elif any(picked):
+                message = "a server for some pods of a service alone is not understood"
+                self._account.not_understood(one, NotUnderstoodError(message, "spec", "podSelector"), (key,))
+        return found
+
+    def _without_server(self, workload: ir.Workload, port: ir.PortPolicy, key: PortKey) -> tuple[ir.Stage, ...]:
+        policy = self._default or _INSTALLED
+        source = next(iter(self._objects.values()), None) or ConfigObject(data={}, file="")
+        if self._default is None:
+            self._account.taken_for_granted(INSTALLED, source)
+        try:
+            admitted = tuple(server_policy(policy, source))
+        except NotUnderstoodError as error:
+            self._account.not_understood(source, error, (key,))
+            return port.access
+        del workload
+        rules = tuple(
+            ir.Rule(identifier=one.by, principals=one.principals, condition=ir.ALWAYS, span=port.span)
+            for one in admitted
+        )
+        return (ir.Stage(effect=ir.Effect.ALLOW, rules=rules, span=port.span),)
+
+    def _served(self, workload: ir.Workload, port: ir.PortPolicy, server: ConfigObject) -> ir.Stage:
+        spec = Fields.spec(server)
+        spec.ignore("podSelector", "port")
+        protocol = spec.text("proxyProtocol", "unknown")
+        policy = spec.text("accessPolicy", "deny")
+        spec.finish()
+        admitted = [*server_policy(policy, server), *self._at_server(server)]
+        sees_requests = protocol in _HTTP_PROTOCOLS or protocol == "gRPC"
+        if port.protocol.is_http is not sees_requests:
+            raise spec.error(f"`{protocol}` on a port that speaks {port.protocol.value}", "proxyProtocol")
+        routes = self._routes.get((server.namespace, server.name), [])
+        if not sees_requests:
+            return access_of(admitted, (), server)
+        if protocol == "gRPC" or any(one.kind == "GRPCRoute" for one in routes):
+            raise spec.error("routes of gRPC on a server are not understood yet", "proxyProtocol")
+        if not routes:
+            # Without routes Linkerd lets the kubelet's probes in by itself.
+            return access_of([*admitted, *_probes(workload, port, server)], (), server)
+        choices = [choice for one in routes for choice in self._choices(one)]
+        # A path with `;` finds no route at all then, so that leaving it out is all that there is to say of it.
+        is_clean = all(one.match.path.takes_clean_alone for one in choices)
+        if is_clean and any(one.match.path.is_clean for one in choices):
+            self._account.taken_for_granted(PLAIN_PATHS, server)
+        return access_of(admitted, choices, server, is_clean=is_clean)
+
+    def _at_server(self, server: ConfigObject) -> list[Admitted]:
+        found = self._admitted((server.namespace, "Server", server.name))
+        found += self._admitted((server.namespace, "Namespace", server.namespace))
+        for one in self._authorizations.get(server.namespace, ()):
+            chosen = mapping(mapping(one.data.get("spec")).get("server"))
+            labels = {
+                str(key): str(value)
+                for key, value in mapping(mapping(server.data.get("metadata")).get("labels")).items()
+            }
+            try:
+                is_meant = chosen.get("name") == server.name or (
+                    chosen.get("selector") is not None and is_selected(chosen.get("selector"), labels)
+                )
+            except SelectorError as error:
+                raise NotUnderstoodError(str(error), "spec") from error
+            if is_meant:
+                found.append(self._authorities.server_authorization(one))
+        return found
+
+    def _choices(self, route: ConfigObject) -> list[Choice]:
+        spec = Fields.spec(route)
+        for parent in spec.each("parentRefs"):
+            if (
+                parent.has("port")
+                or parent.has("sectionName")
+                or parent.text("namespace", route.namespace) != route.namespace
+            ):
+                raise NotUnderstoodError(
+                    f"`{route.name}` names a part of its server, and Linkerd drops it whole", "spec"
+                )
+        admitted = tuple(self._admitted((route.namespace, "HTTPRoute", route.name), route.group))
+        matches = list(read_matches(spec, self._account))
+        spec.finish()
+        return [Choice(match, admitted, route) for match in matches if match.path.patterns]
+
+    def _admitted(self, key: tuple[str, str, str], group: str | None = None) -> list[Admitted]:
+        found: list[Admitted] = []
+        for one in self._policies.get(key, ()):
+            self._used.add(id(one))
+            target = mapping(mapping(one.data.get("spec")).get("targetRef"))
+            wanted = {"Server": GROUP, "Namespace": ""}.get(key[1], group)
+            if target.get("group", "") not in {wanted, "core" if key[1] == "Namespace" else wanted}:
+                continue  # Linkerd looks for the target in the group that is named, and finds none
+            admitted = self._authorities.policy(one)
+            if admitted is not None:
+                found.append(admitted)
+        return found
+
+    # ---- what is left -----------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """What no port has asked for, and that may decide about one all the same."""
+        for key, some in self._policies.items():
+            if key[1] not in {"Server", "HTTPRoute", "GRPCRoute", "Namespace"}:
+                for one in some:
+                    error = NotUnderstoodError(
+                        f"a policy for `{key[1]}` is not understood", "spec", "targetRef", "kind"
+                    )
+                    self._account.not_understood(one, error, None)
+
+
+def _probes(workload: ir.Workload, port: ir.PortPolicy, server: ConfigObject) -> Iterable[Admitted]:
+    """Probes by GET that Linkerd's own route lets in, whoever asks."""
+    if any(probe.port == port.target and probe.method == "GET" for probe in workload.probes):
+        raise NotUnderstoodError("a server without routes opens the paths of probes by itself", "spec")
+    del server
+    return ()
