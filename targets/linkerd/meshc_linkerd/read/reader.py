@@ -14,10 +14,20 @@ from meshc.reading.plain import items, mapping
 from meshc.reading.selectors import SelectorError, is_selected
 from meshc.target import PortKey
 from meshc_linkerd.read.access import Choice, access_of
-from meshc_linkerd.read.account import INSTALLED, LOOPBACK, PLAIN_PATHS, Account, NotUnderstoodError
+from meshc_linkerd.read.account import (
+    ANY_PATHS,
+    CANONICAL,
+    INSTALLED,
+    LOOPBACK,
+    PLAIN_PATHS,
+    Account,
+    NotUnderstoodError,
+)
 from meshc_linkerd.read.authorities import GROUP, Admitted, Authorities, server_policy
 from meshc_linkerd.read.fields import Fields
 from meshc_linkerd.read.matches import read_matches
+from meshc_linkerd.read.paths import EXACT
+from meshc_linkerd.segments import other_raw_paths
 
 _GATEWAY: Final = "gateway.networking.k8s.io"
 _HTTP_PROTOCOLS: Final = frozenset({"unknown", "HTTP/1", "HTTP/2"})
@@ -161,7 +171,19 @@ class _Reader:
         is_clean = all(one.match.path.takes_clean_alone for one in choices)
         if is_clean and any(one.match.path.is_clean for one in choices):
             self._account.taken_for_granted(PLAIN_PATHS, server)
+        self._check_raw(choices)
         return access_of(admitted, choices, server, is_clean=is_clean)
+
+    def _check_raw(self, choices: Sequence[Choice]) -> None:
+        """Routes that let somebody in with paths that are not in normal form: everything but some single paths, or else
+        what applications may read as another path than the one that was looked at.
+        """
+        literal = frozenset(one.match.path.value for one in choices if one.match.path.kind == EXACT)
+        for choice in choices:
+            path = choice.match.path
+            if path.is_raw and choice.admitted:
+                is_rest = path.value in other_raw_paths(literal)
+                self._account.taken_for_granted(ANY_PATHS if is_rest else CANONICAL, choice.route)
 
     def _at_server(self, server: ConfigObject) -> list[Admitted]:
         found = self._admitted((server.namespace, "Server", server.name))
