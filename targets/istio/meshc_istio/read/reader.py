@@ -24,11 +24,13 @@ from meshc_istio.read.account import (
 from meshc_istio.read.attached import Attached, Attachments
 from meshc_istio.read.authentication import jwts_of, mtls_of
 from meshc_istio.read.extensions import check_extensions
+from meshc_istio.read.traffic import make_traffic
 
 ASSUMES: Final = (HOST_PORTS, ONE_LINE, PLAIN_CLAIMS, PLAIN_SEGMENTS, PLAIN_SUBJECTS)
 """What the support table states of emitted objects. That paths are normalized is not among them: `mesh.yaml` says so."""
 
 _SECURITY: Final = "security.istio.io"
+_NETWORKING: Final = "networking.istio.io"
 _SAFE: Final = frozenset({"MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"})
 
 
@@ -41,9 +43,14 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     check_extensions(objects, account)
     root = options.get("root-namespace", "istio-system")
     by_kind: dict[str, list[ConfigObject]] = {}
+    networking: dict[str, list[ConfigObject]] = {}
     for one in objects:
         if one.group == _SECURITY:
             by_kind.setdefault(one.kind, []).append(one)
+        elif one.group == _NETWORKING:
+            networking.setdefault(one.kind, []).append(one)
+    config = next((one for one in objects if "meshConfig" in one.data), None)
+    traffic = make_traffic(networking, mesh, root, config, account)
     authorization, peers, requests = (
         Attachments(by_kind.get(kind, ()), root)
         for kind in ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
@@ -52,9 +59,9 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     for workload in mesh.workloads:
         attached = [list(some.of(workload)) for some in (authorization, peers, requests)]
         ports = tuple(_port(mesh, workload, port, attached, account) for port in workload.ports)
-        workloads.append(replace(workload, ports=ports))
+        workloads.append(traffic.workload(replace(workload, ports=ports)))
     return Reading(
-        mesh=replace(mesh, workloads=tuple(workloads)),
+        mesh=replace(mesh, workloads=tuple(map(traffic.finished, workloads))),
         unknown=tuple(account.unknown),
         assumptions=tuple(account.assumptions.values()),
     )
