@@ -5,6 +5,7 @@ from typing import Final
 
 from meshc import ir
 from meshc.target import TargetOptions
+from meshc_istio.directory import is_wildcard
 from meshc_istio.expressed_routes import Budgets, budgets_of, expressed_routes
 from meshc_istio.options import Dataplane, EmitOptions, read_options
 from meshc_istio.read.refusals import as_access
@@ -30,13 +31,24 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
 
 def _workload(workload: ir.Workload, mesh: ir.Mesh, budgets: Budgets, options: EmitOptions) -> ir.Workload:
     logs = tuple(one for one in workload.telemetry.access_logs if one.condition == ir.ALWAYS)
-    ports = tuple(_port(workload, port, mesh, budgets) for port in workload.ports)
+    ports = tuple(_port(port, mesh, budgets) for port in workload.ports)
     if options.dataplane is Dataplane.AMBIENT:
         ports = tuple(replace(one, routes=(), settings=ir.Settings()) for one in ports)
-    return replace(workload, ports=ports, telemetry=replace(workload.telemetry, access_logs=logs))
+    telemetry = replace(workload.telemetry, access_logs=logs, trace=_trace(workload.telemetry.trace, mesh))
+    return replace(workload, ports=ports, telemetry=telemetry)
 
 
-def _port(workload: ir.Workload, port: ir.PortPolicy, mesh: ir.Mesh, budgets: Budgets) -> ir.PortPolicy:
+def _trace(trace: ir.Trace | None, mesh: ir.Mesh) -> ir.Trace | None:
+    """The name of a collector with one dot is a Service's, which Istio wants in full."""
+    if trace is None:
+        return None
+    host, _, port = trace.collector.rpartition(":")
+    if host.count(".") != 1:
+        return trace
+    return replace(trace, collector=f"{host}.svc.{mesh.cluster_domain}:{port}")
+
+
+def _port(port: ir.PortPolicy, mesh: ir.Mesh, budgets: Budgets) -> ir.PortPolicy:
     required = any(jwt.required for jwt in port.jwts)
     return replace(
         port,
@@ -54,6 +66,9 @@ def _external(external: ir.External, mesh: ir.Mesh, budgets: Budgets) -> ir.Exte
         settings = _connection(port.settings)
         if settings.tls_sni is not None and external.hosts == (settings.tls_sni,):
             settings = replace(settings, tls_sni=None)
+        if all(map(is_wildcard, external.hosts)):
+            # Callers' proxies connect to wherever the application wanted to.
+            settings = replace(settings, load_balance=None, locality=None)
         made = replace(port, mtls=ir.MtlsMode.PERMISSIVE, access=(), routes=routes, settings=settings)
         ports.append(as_access(external, made))
     return replace(external, ports=tuple(ports))

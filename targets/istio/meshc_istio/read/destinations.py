@@ -135,8 +135,7 @@ class Destinations:
 
     def _unread(self, one: ConfigObject, steps: tuple[str | int, ...], message: str, ports: Iterable[PortKey]) -> None:
         listed = tuple(ports)
-        for aspect in _BOTH:
-            self.account.not_understood(one, steps, message, listed, aspect)
+        self.account.not_understood(one, steps, message, listed, *_BOTH)
 
 
 def with_versions(workload: ir.Workload, added: Mapping[str, ir.Version]) -> ir.Workload:

@@ -120,8 +120,7 @@ class Routing:
     def _unread(
         self, one: ConfigObject, steps: tuple[str | int, ...], message: str, ports: tuple[PortKey, ...]
     ) -> None:
-        for aspect in (Aspect.ROUTING, Aspect.SETTINGS):
-            self.account.not_understood(one, steps, message, ports, aspect)
+        self.account.not_understood(one, steps, message, ports, *(Aspect.ROUTING, Aspect.SETTINGS))
 
     # ---- http -------------------------------------------------------------------------------------------------------
 

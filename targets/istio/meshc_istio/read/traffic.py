@@ -6,6 +6,7 @@ all retries that lead there.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
@@ -14,10 +15,12 @@ from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import Account
 from meshc_istio.read.actions import Around, Target, default_retry, read_retry
 from meshc_istio.read.choosing import rules_by_host, services_by_host
-from meshc_istio.read.destinations import Destination, Destinations, with_versions
+from meshc_istio.read.destinations import Destinations, with_versions
 from meshc_istio.read.fields import Fields, NotReadError
 from meshc_istio.read.routing import Routing
 from meshc_istio.read.world import World
+
+_BOTH: Final = (Aspect.ACCESS, Aspect.ROUTING)
 
 
 @dataclass(slots=True)
@@ -29,21 +32,41 @@ class Traffic:
     destinations: Destinations
     routing: Routing
 
-    def workload(self, workload: ir.Workload) -> ir.Workload:
-        """A service with the routes and settings of its ports."""
+    def workload(self, workload: ir.Workload, client: ir.MtlsMode) -> ir.Workload:
+        """A service with the routes and settings of its ports; `client` is the mode that callers take it to have."""
         host = self.world.host(workload)
-        said = self.destinations.of(host)
-        ports = tuple(self._port(workload, port, host, said) for port in workload.ports)
+        ports = tuple(self.port(workload, port, host) for port in workload.ports)
+        for port in ports:
+            self._check_tls(workload, port, host, client)
         return replace(workload, ports=ports)
+
+    def port(self, owner: Owner, port: ir.PortPolicy, host: str) -> ir.PortPolicy:
+        """A port as callers of a host of its owner have it."""
+        policy = self.destinations.of(host).policy(called_number(owner, port))
+        routes = tuple(self._settled(one, owner, port) for one in self.routing.routes(owner, port, host))
+        return replace(port, routes=routes, settings=policy.settings)
+
+    def _check_tls(self, workload: ir.Workload, port: ir.PortPolicy, host: str, client: ir.MtlsMode) -> None:
+        """Callers must speak as the server does, and in such a way that it knows them."""
+        tls = self.destinations.of(host).policy(called_number(workload, port)).tls
+        is_off = port.mtls is ir.MtlsMode.OFF
+        if tls is None:
+            is_fine = not is_off or client is ir.MtlsMode.OFF
+        else:
+            is_fine = tls.mode == ("DISABLE" if is_off else "ISTIO_MUTUAL")
+        if is_fine:
+            return
+        key = (workload.namespace, workload.name, port.number)
+        message = f"callers of `{workload.name}` do not speak TLS as its port {port.number} does"
+        rules = self.destinations.rules.of(host)
+        if rules:
+            self.account.not_understood(rules[0], ("spec", "trafficPolicy"), message, (key,), *_BOTH)
+        else:
+            self.account.missing(message, key, port.span, *_BOTH)
 
     def finished(self, workload: ir.Workload) -> ir.Workload:
         """The service with the versions that routes of others may lead to as well."""
         return with_versions(workload, self.destinations.added.get((workload.namespace, workload.name), {}))
-
-    def _port(self, owner: Owner, port: ir.PortPolicy, host: str, said: Destination) -> ir.PortPolicy:
-        policy = said.policy(called_number(owner, port))
-        routes = tuple(self._settled(one, owner, port) for one in self.routing.routes(owner, port, host))
-        return replace(port, routes=routes, settings=policy.settings)
 
     def _settled(self, route: ir.Route, owner: Owner, port: ir.PortPolicy) -> ir.Route:
         """The route with what is said of its destinations: budgets of retries, and how long a connection may be silent."""
@@ -55,20 +78,22 @@ class Traffic:
             if budgets:
                 settings = replace(settings, retry=replace(settings.retry, budget_percent=min(budgets)))
         if not port.protocol.is_http:
-            said = self.destinations.of(self._host(owner))
+            said = self.destinations.of(self._hosts(owner)[0])
             settings = replace(settings, idle_timeout_ms=said.policy(called_number(owner, port)).idle_ms)
         return route if settings is route.settings else replace(route, settings=settings)
 
-    def _host(self, owner: Owner) -> str:
-        return owner.hosts[0] if isinstance(owner, ir.External) else self.world.host(owner)
+    def _hosts(self, owner: Owner) -> tuple[str, ...]:
+        return owner.hosts if isinstance(owner, ir.External) else (self.world.host(owner),)
 
     def _budget(self, destination: ir.Destination) -> float | None:
-        suffix = f"{destination.service}.{destination.namespace}.svc.{self.world.mesh.cluster_domain}"
-        owner = self.world.hosts.get(suffix)
+        """The share of retries of a destination; of an external, the smallest of its hosts."""
+        owner = self.world.owners.get((destination.namespace, destination.service))
         port = None if owner is None else _port_of(owner, destination.port)
         if owner is None or port is None:
             return None
-        return self.destinations.of(suffix).policy(called_number(owner, port)).budget
+        number = called_number(owner, port)
+        said = (self.destinations.of(host).policy(number).budget for host in self._hosts(owner))
+        return min((one for one in said if one is not None), default=None)
 
 
 def _port_of(owner: Owner, number: int) -> ir.PortPolicy | None:

@@ -15,6 +15,7 @@ class World:
 
     mesh: ir.Mesh
     hosts: dict[str, Owner] = field(default_factory=dict)
+    owners: dict[tuple[str, str], Owner] = field(default_factory=dict)
     numbers: dict[tuple[str, str], dict[int, ir.PortPolicy]] = field(default_factory=dict)
     _carriers: dict[tuple[str, str], list[ir.Workload]] = field(default_factory=dict)
     _callers: dict[object, ir.Principals] = field(default_factory=dict)
@@ -23,6 +24,7 @@ class World:
         everybody: tuple[Owner, ...] = (*self.mesh.workloads, *self.mesh.externals)
         for owner in everybody:
             names = owner.hosts if isinstance(owner, ir.External) else (self.host(owner),)
+            self.owners[owner.namespace, owner.name] = owner
             self.hosts |= {name: owner for name in names if name not in self.hosts}
             self.numbers[owner.namespace, owner.name] = {called_number(owner, one): one for one in owner.ports}
         for one in self.mesh.workloads:
