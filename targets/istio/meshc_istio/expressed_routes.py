@@ -39,10 +39,27 @@ def expressed_routes(port: ir.PortPolicy, mesh: ir.Mesh, budgets: Budgets) -> tu
         return tuple(_connections(port, mesh))
     return tuple(
         one
-        for route in port.routes
+        for written in port.routes
+        for route in _told_apart(written)
         for case in _cases(route)
         for one in _guarded(_route(route, case, budgets, mesh), mesh)
     )
+
+
+def _told_apart(route: ir.Route) -> Iterator[ir.Route]:
+    """A redirect that keeps the rest of a path, apart for the path that has none: what is left of it is `/`."""
+    action, path = route.action, route.path
+    if not isinstance(action, ir.Redirect) or not action.target.endswith("/**"):
+        yield route
+        return
+    fixed = replace(action, target=_url(action.target.removesuffix("/**") or "/"))
+    if not isinstance(path, ir.TemplatePath) or not path.rest:
+        yield replace(route, action=fixed)
+        return
+    if path.segments and None not in path.segments:
+        alone = ir.ExactPath("".join(f"/{one}" for one in path.segments))
+        yield replace(route, path=alone, action=fixed)
+    yield route
 
 
 def _connections(port: ir.PortPolicy, mesh: ir.Mesh) -> Iterator[ir.Route]:
