@@ -12,12 +12,12 @@ from meshc import ir
 from meshc.reading import Aspect, ConfigObject
 from meshc.source import Span
 from meshc_istio.directory import Owner, called_number
-from meshc_istio.read.account import Account
+from meshc_istio.read.account import SUBSETS, Account
 from meshc_istio.read.actions import Around, Target, default_retry, read_retry
 from meshc_istio.read.choosing import rules_by_host, services_by_host
 from meshc_istio.read.destinations import Destinations, with_versions
 from meshc_istio.read.fields import Fields, NotReadError
-from meshc_istio.read.routing import Routing
+from meshc_istio.read.routing import SAME_PORT, Routing
 from meshc_istio.read.world import World
 
 _BOTH: Final = (Aspect.ACCESS, Aspect.ROUTING)
@@ -40,10 +40,11 @@ class Traffic:
             self._check_tls(workload, port, host, client)
         return replace(workload, ports=ports)
 
-    def port(self, owner: Owner, port: ir.PortPolicy, host: str) -> ir.PortPolicy:
-        """A port as callers of a host of its owner have it."""
+    def port(self, owner: Owner, port: ir.PortPolicy, host: str, *, is_routed: bool = True) -> ir.PortPolicy:
+        """A port as callers of a host of its owner have it; one that is not routed goes to itself."""
         policy = self.destinations.of(host).policy(called_number(owner, port))
-        routes = tuple(self._settled(one, owner, port) for one in self.routing.routes(owner, port, host))
+        found = self.routing.routes(owner, port, host) if is_routed else (self.routing.plain(owner, port),)
+        routes = tuple(self._settled(one, owner, port) for one in found)
         return replace(port, routes=routes, settings=policy.settings)
 
     def _check_tls(self, workload: ir.Workload, port: ir.PortPolicy, host: str, client: ir.MtlsMode) -> None:
@@ -116,7 +117,7 @@ def make_traffic(
     destinations = Destinations(
         rules=rules_by_host(objects.get("DestinationRule", ()), world), world=world, root=root, account=account
     )
-    around = Around(resolve=_Resolver(world, destinations).resolve, default_retry=_retry_of(settings, account))
+    around = Around(resolve=_Resolver(world, destinations, account).resolve, default_retry=_retry_of(settings, account))
     routing = Routing(world=world, services=services, destinations=destinations, around=around, account=account)
     return Traffic(world=world, account=account, destinations=destinations, routing=routing)
 
@@ -144,6 +145,7 @@ def _default_retry(settings: ConfigObject | None) -> Callable[[Span], ir.Retry |
 class _Resolver:
     world: World
     destinations: Destinations
+    account: Account
 
     def resolve(self, target: Fields) -> Target:
         """A destination; None for a subset that nothing defines. Raises NotReadError."""
@@ -160,18 +162,23 @@ class _Resolver:
         if owner is None:
             raise target.error(f"the destination `{name}`, which is none of the known services,")
         port = self._port(owner, number, target)
-        plain = ir.Destination(namespace=owner.namespace, service=owner.name, port=port.number)
+        plain = ir.Destination(namespace=owner.namespace, service=owner.name, port=port)
         if not subset:
             return plain
         said = self.destinations.of(host)
-        return replace(plain, version=said.subsets[subset]) if subset in said.subsets else None
+        if subset in said.subsets:
+            return replace(plain, version=said.subsets[subset])
+        if said.is_said or not isinstance(owner, ir.Workload):
+            return None
+        # The rule of the host is not among the objects: as files are that people keep apart.
+        self.account.taken_for_granted(SUBSETS, target.where, *target.steps)
+        self.destinations.assume(owner, subset, target)
+        return replace(plain, version=subset)
 
-    def _port(self, owner: Owner, number: int | None, at: Fields) -> ir.PortPolicy:
+    def _port(self, owner: Owner, number: int | None, at: Fields) -> int:
         if number is None:
-            if len(owner.ports) != 1:
-                raise at.error(f"a destination that names none of the ports of `{owner.name}`")
-            return owner.ports[0]
+            return owner.ports[0].number if len(owner.ports) == 1 else SAME_PORT
         found = self.world.port(owner, number)
         if found is None:
             raise at.error(f"port {number} of `{owner.name}`, which is none of its ports,")
-        return found
+        return found.number
