@@ -68,6 +68,8 @@ def read_entries(objects: Iterable[ConfigObject], account: Account) -> Entries:
 def _ports(one: ConfigObject) -> Iterator[Entry]:
     spec = Fields(one, ("spec",), one.data.get("spec"))
     hosts, resolution = tuple(host.lower() for host in spec.texts("hosts")), spec.text("resolution") or "NONE"
+    if not hosts:
+        raise spec.error("a ServiceEntry without hosts", "hosts")
     if spec.text("location") not in {None, "MESH_EXTERNAL"}:
         raise spec.error("a service of the mesh that is declared by hand", "location")
     if spec.texts("exportTo") not in {(), ("*",)}:

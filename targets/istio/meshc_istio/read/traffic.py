@@ -12,13 +12,20 @@ from meshc import ir
 from meshc.reading import Aspect, ConfigObject
 from meshc.source import Span
 from meshc_istio.directory import Owner, called_number
-from meshc_istio.read.account import SUBSETS, Account
+from meshc_istio.read.account import NO_ESCAPES, SUBSETS, Account
 from meshc_istio.read.actions import Around, Target, default_retry, read_retry
 from meshc_istio.read.choosing import rules_by_host, services_by_host
 from meshc_istio.read.destinations import Destinations, with_versions
 from meshc_istio.read.fields import Fields, NotReadError
 from meshc_istio.read.routing import SAME_PORT, Routing
 from meshc_istio.read.world import World
+
+_BAD_REQUEST: Final = 400
+_ESCAPES: Final = frozenset(
+    ir.RegexPath(f".*%({one}).*")
+    for one in ("00|2[fF]|5[cC]", "?:00|2[fF]|5[cC]", "?:00|2[Ff]|5[Cc]", "00|2[Ff]|5[Cc]")
+)
+"""Paths that the language does not take, as expressions for them."""
 
 _BOTH: Final = (Aspect.ACCESS, Aspect.ROUTING)
 
@@ -45,7 +52,20 @@ class Traffic:
         policy = self.destinations.of(host).policy(called_number(owner, port))
         found = self.routing.routes(owner, port, host) if is_routed else (self.routing.plain(owner, port),)
         routes = tuple(self._settled(one, owner, port) for one in found)
+        self._check_escapes(routes, port, host)
         return replace(port, routes=routes, settings=policy.settings)
+
+    def _check_escapes(self, routes: tuple[ir.Route, ...], port: ir.PortPolicy, host: str) -> None:
+        """The language answers escaped slashes and the like with 400; behind an external, no server's sidecar does that."""
+        leads_out = any(
+            isinstance(self.world.owners[one.namespace, one.service], ir.External)
+            for route in routes
+            for one in (route.action.destinations if isinstance(route.action, ir.Forward) else ())
+        )
+        if leads_out and port.protocol.is_http and not _refuses_escapes(routes[0]):
+            objects = (*self.routing.services.of(host), *self.destinations.rules.of(host))
+            for one in objects[:1]:
+                self.account.taken_for_granted(NO_ESCAPES, one, "spec")
 
     def _check_tls(self, workload: ir.Workload, port: ir.PortPolicy, host: str, client: ir.MtlsMode) -> None:
         """Callers must speak as the server does, and in such a way that it knows them."""
@@ -95,6 +115,13 @@ class Traffic:
         number = called_number(owner, port)
         said = (self.destinations.of(host).policy(number).budget for host in self._hosts(owner))
         return min((one for one in said if one is not None), default=None)
+
+
+def _refuses_escapes(route: ir.Route) -> bool:
+    """Whether every request with such a path is answered 400 before anything else is asked."""
+    is_for_all = not route.methods and route.condition == ir.ALWAYS and route.callers is None
+    is_refusal = isinstance(route.action, ir.Respond) and route.action.status == _BAD_REQUEST
+    return is_for_all and is_refusal and route.path in _ESCAPES
 
 
 def _port_of(owner: Owner, number: int) -> ir.PortPolicy | None:
