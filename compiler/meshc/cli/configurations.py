@@ -22,6 +22,7 @@ from meshc.targets import find_target
 from meshc.verification import narrowed
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
+_ISTIO_TRAVEL: Final = "networking.istio.io"
 _ISTIO: Final = ".istio.io"
 ENVOY_KEYS: Final = frozenset({"static_resources", "configs"})
 """What a bootstrap and a config dump have at their top."""
@@ -93,8 +94,9 @@ def compare_with(
     options = target_options(config, target.name)
     reading = _read(configuration, side, options, console)
     expressed = side.mesh if target.expressed is None else target.expressed(side.mesh, options)
-    program = replace(side, mesh=narrowed(expressed, target.reads))
-    found = Side(mesh=narrowed(reading.mesh, target.reads), groups=side.groups)
+    aspects = _compared(configuration, console)
+    program = replace(side, mesh=narrowed(expressed, aspects))
+    found = Side(mesh=narrowed(reading.mesh, aspects), groups=side.groups)
     pair = (program, found) if is_new else (found, program)
     return _with_unknown(Comparer().compare(*pair), reading)
 
@@ -104,15 +106,21 @@ def _read(configuration: Configuration, side: Side, options: Mapping[str, str], 
     if target.read is None:
         raise UsageError(f"configuration of {target.name} cannot be read yet")
     reading = target.read(configuration.objects, bare(side.mesh), options)
-    if target.reads != set(Aspect):
-        console.say(
-            "compared is who may call the services; routes, settings and externals are not read from configuration yet"
-        )
     for one in reading.assumptions:
         console.say(f"assuming that {one.text}")
     for unknown in reading.unknown:
         console.complain(f"{unknown.span}: not understood: {unknown.message}")
     return reading
+
+
+def _compared(configuration: Configuration, console: Console) -> frozenset[Aspect]:
+    """What is compared. Policies alone, as `kubectl get` is asked for them, say nothing of how calls travel."""
+    target = configuration.target
+    has_travel = target.name != "istio" or any(one.group == _ISTIO_TRAVEL for one in configuration.objects)
+    if has_travel and target.reads == set(Aspect):
+        return target.reads
+    console.say("compared is who may call the services: nothing that is read here says how calls travel")
+    return frozenset({Aspect.ACCESS})
 
 
 def _with_unknown(difference: Difference, reading: Reading) -> Difference:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from meshc import ir
-from meshc.reading import Aspect, ConfigObject, Reading
+from meshc.reading import Aspect, Assumption, ConfigObject, Reading
 from meshc.reading.plain import mapping
 from meshc.target import Json
 from meshc_istio.read.access import access_of
@@ -21,6 +21,7 @@ from meshc_istio.read.account import (
     PLAIN_CLAIMS,
     PLAIN_SEGMENTS,
     PLAIN_SUBJECTS,
+    REGISTRY,
     Account,
 )
 from meshc_istio.read.attached import Attached, Attachments, Level
@@ -139,6 +140,9 @@ def _check_settings(objects: Sequence[ConfigObject], settings: Mapping[str, Json
         return
     if settings is None:
         account.taken_for_granted(NORMALIZED, objects[0])
+        for one in objects:
+            if one.group == _NETWORKING:
+                account.taken_for_granted(ON_PURPOSE, one)
         return
     one = next(each for each in objects if "meshConfig" in each.data)
     if settings.get("trustDomainAliases"):
@@ -160,10 +164,14 @@ def _check_scopes(
     for one in sidecars:
         message = f"which hosts the Sidecar `{one.name}` leaves to callers cannot be said"
         account.not_understood(one, ("spec",), message, None, *Aspect)
-    policy = {} if config is None else mapping(mapping(config.data["meshConfig"]).get("outboundTrafficPolicy"))
-    if policy.get("mode") == "REGISTRY_ONLY":
+    guarded = tuple(one for one in externals if any(port.access for port in one.ports))
+    if config is None:
+        for external in guarded[:1]:
+            account.assumptions.setdefault(REGISTRY, Assumption(text=REGISTRY, span=external.span))
         return
-    for external in externals:
+    if mapping(mapping(config.data["meshConfig"]).get("outboundTrafficPolicy")).get("mode") == "REGISTRY_ONLY":
+        return
+    for external in guarded:
         for port in external.ports:
             if port.access:
                 key = (external.namespace, external.name, port.number)
