@@ -12,7 +12,7 @@ from meshc.diagnostics import Severity
 from meshc.importing import Imported, import_program, known_services, merge_readings
 from meshc.ir import Mesh
 from meshc.load import CONFIG_NAME
-from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source
+from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source, read_objects
 from meshc.reading.network_policies import read_network_policies
 from meshc.source import SourceFile
 from meshc.targets import find_target
@@ -83,7 +83,7 @@ def _readings(objects: Sequence[ConfigObject], known: Mesh, kind: str | None) ->
         yield read_network_policies(objects, known, {})
     istio = find_target("istio")
     if kind in {None, "istio"} and istio.read is not None and any(one.group == _ISTIO for one in objects):
-        yield istio.read(objects, known, {})
+        yield read_objects(istio.read, objects, known, {})
 
 
 def _unread(objects: Iterable[ConfigObject], known: Mesh, kind: str | None) -> Reading:
