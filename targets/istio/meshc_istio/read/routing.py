@@ -134,8 +134,9 @@ class Routing:
 
     def _is_for_all(self, one: ConfigObject) -> bool:
         exported = texts(mapping(one.data.get("spec")).get("exportTo"))
-        namespaces = {each.namespace for each in self.world.mesh.workloads}
-        return not exported or exported == ("*",) or len(namespaces) <= 1
+        if not exported or exported == ("*",):
+            return True
+        return len({each.namespace for each in self.world.mesh.workloads}) <= 1
 
     def _unread(
         self, one: ConfigObject, steps: tuple[str | int, ...], message: str, ports: tuple[PortKey, ...]
