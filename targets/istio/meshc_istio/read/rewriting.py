@@ -29,7 +29,7 @@ def rewritten(match: Match, rewrite: Fields | None) -> tuple[Rewritten, str | No
     """What becomes of the path, and the host that takes the place of the request's. Raises NotReadError."""
     if rewrite is None:
         return Rewritten(match.path), None
-    host, uri, regex = rewrite.text("authority"), rewrite.text("uri"), rewrite.fields("uriRegexRewrite")
+    host, uri, regex = rewrite.text("authority") or None, rewrite.text("uri") or None, rewrite.fields("uriRegexRewrite")
     rewrite.finish()
     if uri is not None and regex is not None:
         raise rewrite.error("two rewrites of one path")
@@ -54,6 +54,8 @@ def replaced(match: Match, text: str, at: Fields) -> str:
 def _check_plain(text: str, at: Fields) -> None:
     if "{" in text or "}" in text or text.endswith("/**"):
         raise at.error(f"the path `{text}`, which would mean captures,")
+    if not text.startswith(("/", "\\")):
+        raise at.error(f"the path `{text}`, which does not start with a slash,")
 
 
 def _by_expression(match: Match, regex: Fields) -> Rewritten:
@@ -109,7 +111,10 @@ def _filled(text: str, captures: tuple[str, ...], at: Fields) -> str:
             raise at.error("text after the rest of a path")
         return captures[number - 1]
 
-    return _REFERENCE.sub(filled, text) or "/"
+    target = _REFERENCE.sub(filled, text)
+    if not target.startswith("/"):
+        raise at.error(f"the path `{text}`, which does not start with a slash,")
+    return target
 
 
 def redirected(match: Match, redirect: Fields) -> ir.Redirect:

@@ -19,12 +19,13 @@ from meshc.difference.model import Side
 from meshc.ir import Mesh
 from meshc.reading import Reading, bare, objects_of_documents
 from meshc.request import Request
-from meshc.semantics.decide import default_host
+from meshc.semantics.decide import Evaluator, default_host
 from meshc.target import Document, Emission, Json
 from meshc_harness.compare import analyze_text
 from meshc_harness.istio import Arrival, Call, Caller, IstioMesh, Mtls
 from meshc_harness.istio.reading import RejectedError
 from meshc_harness.istio_compare import split_documents, workloads_of
+from meshc_harness.istio_route_compare import RouteComparison
 from meshc_harness.routed_requests import atoms_of, path_for, text_for
 from meshc_istio import TARGET
 from meshc_istio.expressed import expressed
@@ -241,3 +242,33 @@ def test_edits_are_seen_or_change_nothing(name: str) -> None:
         for request, answer in zip(requests, before, strict=True):
             assert _answers(case, istio, request) == answer, (where, request)
     assert seen >= len(picked) * 0.4, f"{seen} of {len(picked)}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plain-routes", "routes", "rewrites", "retry-conditions", "mirror"])
+def test_what_is_read_of_an_edit_is_what_the_evaluator_answers(name: str) -> None:
+    case, rng = _case(name), Random(f"read {name}")
+    comparison = RouteComparison(case.mesh, TARGET, joins_lines=False)
+    requests = [one for one in _requests(case, rng, 60) if one.method is not None]
+    edits = [
+        (number, place, path)
+        for number, document in enumerate(case.documents)
+        for place, resource in enumerate(document.resources)
+        if resource.get("kind") in {"VirtualService", "DestinationRule"}
+        for path in _paths(_plain(resource))
+        if path[0] == "spec" and not _SAYS_NOTHING & {*map(str, path)}
+    ]
+    compared = 0
+    for number, place, path in rng.sample(edits, min(len(edits), 30)):
+        documents = _with(case, number, place, _edited(_plain(case.documents[number].resources[place]), path, rng))
+        reading = read(objects_of_documents(documents, "out"), bare(case.mesh), {})
+        istio = _istio(case.mesh, documents)
+        if reading.unknown or istio is None:
+            continue
+        comparison.istio, comparison.evaluator = istio, Evaluator(reading.mesh)
+        for request in requests:
+            caller = next(one for one in case.mesh.workloads if one.identity == request.identity)
+            found = comparison.difference(request, (caller.namespace, caller.name))
+            assert found is None, (path, found)
+        compared += 1
+    assert compared >= 5

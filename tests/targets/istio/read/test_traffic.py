@@ -203,6 +203,7 @@ def test_settings_of_routes() -> None:
         f"{{match: [{{scheme: {{exact: https}}}}], {TO_ONE}}}",
         f"{{match: [{{sourceLabels: {{app: nobody}}}}], {TO_ONE}}}",
         f"{{match: [{{authority: {{regex: 'a.*b'}}}}], {TO_ONE}}}",
+        f"{{{TO_ONE}, rewrite: {{uriRegexRewrite: {{match: '^.*$', rewrite: ''}}}}}}",
         "{delegate: {name: y}}",
         "{route: [{destination: {host: elsewhere.example}}]}",
         "{route: [{destination: {host: cart, subset: one}, headers: {request: {remove: [x]}}}]}",
