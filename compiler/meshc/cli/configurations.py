@@ -23,6 +23,7 @@ from meshc.target import Target
 from meshc.targets import find_target
 from meshc.verification import narrowed
 
+_ISTIO_TRAVEL: Final = "networking.istio.io"
 _ISTIO: Final = ".istio.io"
 ENVOY_KEYS: Final = frozenset({"static_resources", "configs"})
 """What a bootstrap and a config dump have at their top."""
@@ -100,12 +101,13 @@ def compare_with(
     target = configuration.target
     options = target_options(config, target.name)
     reading = _read(configuration, side.mesh, options)
-    _say((reading,), target.reads, console)
+    aspects = _compared(configuration)
+    _say((reading,), aspects, console)
     expressed = side.mesh if target.expressed is None else target.expressed(side.mesh, options)
     if target.expected is not None:
         expressed = target.expected(expressed, reading.mesh)
-    program = replace(side, mesh=narrowed(expressed, target.reads))
-    found = Side(mesh=narrowed(reading.mesh, target.reads), groups=side.groups)
+    program = replace(side, mesh=narrowed(expressed, aspects))
+    found = Side(mesh=narrowed(reading.mesh, aspects), groups=side.groups)
     pair = (program, found) if is_new else (found, program)
     return _with_unknown(Comparer().compare(*pair), reading.unknown)
 
@@ -114,7 +116,7 @@ def compare_two(
     pair: tuple[Configuration, Configuration], meshes: tuple[Mesh, Mesh], config: Config, console: Console
 ) -> Difference:
     """What differs between two configurations, each of the services of a mesh, as far as the readers of both go."""
-    aspects = pair[0].target.reads & pair[1].target.reads
+    aspects = _compared(pair[0]) & _compared(pair[1])
     is_one_mesh = pair[0].target.name == pair[1].target.name
     readings = [
         _read(one, mesh, target_options(config, one.target.name)) for one, mesh in zip(pair, meshes, strict=True)
@@ -151,13 +153,18 @@ def _read(configuration: Configuration, mesh: Mesh, options: Mapping[str, str]) 
 def _say(readings: Sequence[Reading], aspects: AbstractSet[Aspect], console: Console) -> None:
     """What was read, each assumption once, and all that was not understood."""
     if aspects != set(Aspect):
-        console.say(
-            "compared is who may call the services; routes, settings and externals are not read from configuration yet"
-        )
+        console.say("compared is who may call the services, and not how calls travel")
     for text in dict.fromkeys(one.text for reading in readings for one in reading.assumptions):
         console.say(f"assuming that {text}")
     for unknown in (one for reading in readings for one in reading.unknown):
         console.complain(f"{unknown.span}: not understood: {unknown.message}")
+
+
+def _compared(configuration: Configuration) -> frozenset[Aspect]:
+    """What is compared. Policies alone, as `kubectl get` is asked for them, say nothing of how calls travel."""
+    target = configuration.target
+    has_travel = target.name != "istio" or any(one.group == _ISTIO_TRAVEL for one in configuration.objects)
+    return target.reads if has_travel else frozenset({Aspect.ACCESS})
 
 
 def _with_unknown(difference: Difference, unknowns: Sequence[Unknown]) -> Difference:

@@ -31,17 +31,20 @@ def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
             yield _unknown(one, (field,), f"what `{field}` makes of the objects cannot be said", aspects)
         listed = {posixpath.normpath(posixpath.join(folder, path)) for path in texts(one.data.get("resources"))}
         below = {file for file in files if posixpath.normpath(file).startswith(f"{folder}/" if folder else "")}
-        for path in sorted(path for path in listed if not any(_is_in(file, path) for file in below)):
+        held = {file: _held_by(file) for file in below}
+        for path in sorted(listed.difference(*held.values())):
             yield _unknown(one, ("resources",), f"`{path}` is applied too, and was not read")
-        for file in sorted(file for file in below if not any(_is_in(file, path) for path in listed)):
+        for file in sorted(file for file, paths in held.items() if listed.isdisjoint(paths)):
             if one.kind == "Kustomization" and not _has_own(file, folder, kustomizations):
                 yield _unknown(one, ("resources",), f"`{file}` is not applied: it is not among the resources")
 
 
-def _is_in(file: str, path: str) -> bool:
-    """Whether a resource is a file, or the folder that holds it."""
-    plain = posixpath.normpath(file)
-    return plain == path or plain.startswith(f"{path}/")
+def _held_by(file: str) -> tuple[str, ...]:
+    """The resources that hold a file: itself, and the folders around it."""
+    found = [posixpath.normpath(file)]
+    while (folder := posixpath.dirname(found[-1])) not in {"", found[-1]}:
+        found.append(folder)
+    return tuple(found)
 
 
 def _has_own(file: str, folder: str, kustomizations: Iterable[ConfigObject]) -> bool:

@@ -45,7 +45,7 @@ def test_what_was_compiled_is_proven(compiled: Path, meshc: Run) -> None:
         ran = meshc("verify", *arguments)
         assert ran.status == 0
         assert "says what the program says, for every request" in ran.err
-        assert "istio: proven is who may call the services, and nothing else yet" in ran.err
+        assert "nothing else yet" not in ran.err
     assert "linkerd: nothing is proven" in meshc("compile", "--target", "linkerd", "--out", "other").err
     assert "proven" not in meshc("compile", "--target", "envoy", "--out", "other").err
 
@@ -208,7 +208,7 @@ def test_a_kustomization_that_leaves_a_file_out_is_found(compiled: Path, meshc: 
 def test_explain_by_way_of_a_target_names_both_places(compiled: Path, meshc: Run) -> None:
     ran = meshc("explain", "--via", "istio", "web GET cart /items/secret")
     assert ran.status == 0
-    assert "routes and settings are the program's" in ran.err
+    assert "the program's" not in ran.err
     first, *lines = ran.out.splitlines()
     numbers = {
         number for number, text in enumerate(FILE.read_text(encoding="utf-8").splitlines(), 1) if text == "  - from:"

@@ -1,8 +1,7 @@
 """Objects that change proxies beyond what Istio's own policies say: EnvoyFilter, WasmPlugin, ProxyConfig, and listeners that a Sidecar
 defines. They may decide anything; so may pods that go without a proxy.
 
-Only what cannot let a request through or refuse one for who sends it is passed over: filters of gateways, clusters of calls that
-leave, and local rate limits.
+Filters of gateways are passed over, those of clusters of calls that leave say nothing of access, and local rate limits are read by `limits`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,7 +47,10 @@ def check_extensions(objects: Iterable[ConfigObject], known: ir.Mesh, account: A
     namespaces = {one.namespace for one in known.workloads}
     for one in objects:
         for steps, message in _doubts(one, namespaces):
-            account.not_understood(one, steps, message, None, Aspect.ACCESS)
+            account.not_understood(one, steps, message, None, *Aspect)
+        for steps in _outbound_clusters(one):
+            message = f"what the EnvoyFilter `{one.name}` makes of calls cannot be said"
+            account.not_understood(one, steps, message, None, Aspect.ROUTING, Aspect.SETTINGS)
 
 
 def _doubts(one: ConfigObject, namespaces: Iterable[str]) -> Iterator[tuple[tuple[Step, ...], str]]:
@@ -98,12 +100,25 @@ def _filter_doubts(one: ConfigObject, spec: Mapping[str, Json]) -> Iterator[tupl
             yield ("spec", "configPatches", number), message
 
 
-def _is_harmless(patch: Json) -> bool:
+def _outbound_clusters(one: ConfigObject) -> Iterator[tuple[Step, ...]]:
+    patches = items(mapping(one.data.get("spec")).get("configPatches")) if one.kind == "EnvoyFilter" else ()
+    return (("spec", "configPatches", number) for number, patch in enumerate(patches) if _is_outbound(patch))
+
+
+def _is_outbound(patch: Json) -> bool:
     fields = mapping(patch)
-    where, change = mapping(fields.get("match")), mapping(fields.get("patch"))
-    context = where.get("context")
-    if context == "GATEWAY" or (fields.get("applyTo") == "CLUSTER" and context == "SIDECAR_OUTBOUND"):
-        return True
+    return fields.get("applyTo") == "CLUSTER" and mapping(fields.get("match")).get("context") == "SIDECAR_OUTBOUND"
+
+
+def _is_harmless(patch: Json) -> bool:
+    context = mapping(mapping(patch).get("match")).get("context")
+    return context == "GATEWAY" or _is_outbound(patch) or is_limit(patch)
+
+
+def is_limit(patch: Json) -> bool:
+    """Whether a patch puts a local rate limit into proxies, and nothing else."""
+    fields = mapping(patch)
+    change = mapping(fields.get("patch"))
     value = mapping(change.get("value"))
     config = mapping(value.get("typed_config"))
     is_inserted = fields.get("applyTo") == "HTTP_FILTER" and change.get("operation") in _INSERTS

@@ -11,7 +11,7 @@ from typing import Final
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
 from meshc.reading.plain import mapping
-from meshc_istio.read.account import NORMALIZED, Account
+from meshc_istio.read.account import NORMALIZED, ON_PURPOSE, Account
 
 _SAFE: Final = frozenset({"MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"})
 _READ: Final = frozenset({"trustDomain", "trustDomainAliases", "pathNormalization", "rootNamespace", "defaultConfig"})
@@ -26,6 +26,16 @@ _HARMLESS: Final = frozenset(
         "verifyCertificateAtClient",
     }
 )  # fmt: skip
+_TRAVEL: Final = frozenset(
+    {
+        "connectTimeout", "defaultDestinationRuleExportTo",
+        "defaultServiceExportTo", "defaultVirtualServiceExportTo", "enableAutoMtls", "enableEnvoyAccessLogService", "enableTracing",
+        "h2UpgradePolicy", "localityLbSetting", "verifyCertificateAtClient",
+    }
+)  # fmt: skip
+"""What says nothing of access, and may say something of how calls travel or of what is reported."""
+
+_NETWORKING: Final = "networking.istio.io"
 _HARMLESS_DEFAULTS: Final = frozenset(
     {
         "binaryPath", "concurrency", "configPath", "controlPlaneAuthPolicy", "discoveryAddress", "drainDuration", "envoyAccessLogService",
@@ -51,6 +61,21 @@ def configured(known: ir.Mesh, objects: Sequence[ConfigObject], root: str, accou
     for message in (*_problems(settings, root), *_default_problems(settings)):
         _not_understood(account, one, message)
     return _with_settings(known, settings)
+
+
+def check_travel(objects: Sequence[ConfigObject], config: ConfigObject | None, account: Account) -> None:
+    """What MeshConfig says of how calls travel and of what is reported, as far as nobody reads it."""
+    if config is None:
+        for one in objects:
+            if one.group == _NETWORKING:
+                account.taken_for_granted(ON_PURPOSE, one)
+        return
+    settings = mapping(config.data["meshConfig"])
+    if settings.get("defaultInboundHttpRetryPolicy") != {}:
+        account.taken_for_granted(ON_PURPOSE, config, "meshConfig")
+    for name in sorted(_TRAVEL & set(settings)):
+        message = f"what `{name}` of MeshConfig makes of calls cannot be said"
+        account.not_understood(config, ("meshConfig", name), message, None, Aspect.ROUTING, Aspect.SETTINGS)
 
 
 def _with_settings(known: ir.Mesh, settings: Mapping[str, object]) -> ir.Mesh:

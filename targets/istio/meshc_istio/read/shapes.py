@@ -94,27 +94,26 @@ SPECS: Final[Mapping[str, Shape]] = {
 
 def misfits(value: Json, shape: Shape, steps: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:
     """The places where a value is not of a shape, with what is wrong there; `steps` lead to the value."""
-    what = _said(steps)
     match shape:
         case Text():
             if not isinstance(value, str):
-                yield steps, f"{what} is no text"
+                yield steps, f"{_said(steps)} is no text"
             elif not value:
-                yield steps, f"{what} is empty"
+                yield steps, f"{_said(steps)} is empty"
         case Truth():
             if not isinstance(value, bool):
-                yield steps, f"{what} is neither `true` nor `false`"
+                yield steps, f"{_said(steps)} is neither `true` nor `false`"
         case ListOf(item=item, is_filled=is_filled):
             if not isinstance(value, list | tuple):
-                yield steps, f"{what} is no list"
+                yield steps, f"{_said(steps)} is no list"
                 return
             if is_filled and not value:
-                yield steps, f"{what} is empty"
+                yield steps, f"{_said(steps)} is empty"
             for number, one in enumerate(value):
                 yield from misfits(one, item, (*steps, number))
         case MapOf() | Fields():
             if not isinstance(value, Mapping):
-                yield steps, f"{what} is no mapping"
+                yield steps, f"{_said(steps)} is no mapping"
                 return
             yield from _misfits_below(value, shape, steps)
 

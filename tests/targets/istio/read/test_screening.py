@@ -194,4 +194,4 @@ _EXTENDS = "networking.istio.io/v1"
     ],
 )
 def test_what_goes_past_policies_is_named(text: str) -> None:
-    assert [(one.ports, one.aspects) for one in _read(text).unknown] == [(None, {Aspect.ACCESS})]
+    assert [(one.ports, one.aspects) for one in _read(text).unknown] == [(None, set(Aspect))]
