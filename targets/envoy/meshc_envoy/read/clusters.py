@@ -216,6 +216,10 @@ def _addresses(cluster: Message, endpoints: Mapping[str, Message]) -> list[Addre
                 raise address.error("an address without a port")
             if address.text("protocol", "TCP") != "TCP":
                 raise address.error("an address that is not asked by tcp")
+            endpoint.ignore("hostname", "health_check_config")
+            endpoint.finish()
+            one.ignore("health_status", "metadata")
+            one.finish()
             found.append(Address(host=address.text("address"), port=number, weight=1 if weight is None else weight))
     return found
 
@@ -242,6 +246,8 @@ def _groups(cluster: Message) -> tuple[tuple[str, ...], ...]:
 
 def _is_http2(cluster: Message) -> bool:
     for name, options in cluster.entries("typed_extension_protocol_options"):
+        if name == _HTTP and options.has("http_filters"):
+            raise options.error("filters of requests that leave are not understood", "http_filters")
         if name == _HTTP and options.has("explicit_http_config"):
             return options.need("explicit_http_config").has("http2_protocol_options")
     return cluster.has("http2_protocol_options")
