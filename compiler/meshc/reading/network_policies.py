@@ -253,7 +253,7 @@ def _takes_port(fields: Mapping[str, Json], port: ir.PortPolicy) -> bool:
         wanted, last = one.get("port"), one.get("endPort")
         if one.get("protocol", "TCP") != "TCP":
             continue
-        if wanted is None or wanted in {port.target, port.name}:
+        if wanted is None or wanted == port.target or (isinstance(wanted, str) and wanted == port.name):
             return True
         if isinstance(wanted, int) and isinstance(last, int) and wanted <= port.target <= last:
             return True

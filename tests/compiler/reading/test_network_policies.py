@@ -151,3 +151,8 @@ def test_of_two_policies_of_one_name_a_cluster_keeps_one() -> None:
     text = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec: {ingress: [{}]}\n---\n"
     reading = read_network_policies(objects_of_source(SourceFile("np.yaml", text * 2))[0], _known(), {})
     assert ["given twice" in one.message for one in reading.unknown] == [True]
+
+
+@pytest.mark.parametrize("port", ["[a]", "{a: b}", "~", "true", "1.5"])
+def test_a_port_that_is_none_takes_no_port_or_all(port: str) -> None:
+    assert _read(f"{CART}, ingress: [{{ports: [{{port: {port}}}]}}]").mesh.workloads

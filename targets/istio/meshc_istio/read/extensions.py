@@ -106,6 +106,6 @@ def _is_harmless(patch: Json) -> bool:
         return True
     value = mapping(change.get("value"))
     config = mapping(value.get("typed_config"))
-    is_inserted = fields.get("applyTo") == "HTTP_FILTER" and change.get("operation") in _INSERTS
+    is_inserted = fields.get("applyTo") == "HTTP_FILTER" and str(change.get("operation")) in _INSERTS
     is_plain = set(value) <= {"name", "typed_config"} and set(config) <= _LIMIT_FIELDS
     return is_inserted and is_plain and config.get("@type") == f"type.googleapis.com/{_LIMIT}"
