@@ -70,6 +70,11 @@ def read_configuration(text: str, console: Console) -> Configuration:
             console.report(wrong, {source.path: source})
             raise UsageError(f"`{text}` is not compared: it cannot be read")
         objects += found
+    return Configuration(shown=text, target=target_of(objects, text), objects=tuple(objects), sources=sources)
+
+
+def target_of(objects: Sequence[ConfigObject], text: str) -> Target:
+    """The target that reads the objects of an operand. Raises UsageError if there is none, or more than one."""
     for one in objects:
         if one.group in _OTHERS:
             raise UsageError(f"`{one.file}`: configuration of {_OTHERS[one.group]} cannot be read yet")
@@ -77,8 +82,8 @@ def read_configuration(text: str, console: Console) -> Configuration:
     if not kinds:
         raise UsageError(f"`{text}` holds no configuration of Istio or Envoy, which is what can be read so far")
     if len(kinds) > 1:
-        raise UsageError(f"`{text}` holds configuration of several meshes; compare with one at a time")
-    return Configuration(shown=text, target=find_target(kinds.pop()), objects=tuple(objects), sources=sources)
+        raise UsageError(f"`{text}` holds configuration of several meshes; name one at a time")
+    return find_target(kinds.pop())
 
 
 def _kind(one: ConfigObject) -> str | None:

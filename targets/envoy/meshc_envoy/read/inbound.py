@@ -200,6 +200,8 @@ def _identity_guard(config: Message) -> None:
     wanted = [("DnsSanInput", r"\C*(?i:spiffe:)\C*", "DENY"), ("UriSanInput", "[^,]+", "ALLOW")]
     if rows != wanted or otherwise != "DENY":
         raise config.error("this matcher of connections is not understood")
+    config.ignore("stat_prefix")
+    config.finish()
 
 
 def _only(message: Message, name: str, *others: str) -> Message:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from meshc import ir
+from meshc.addresses import OUTBOUND_PORT, cluster_name, external_cluster, service_host, tcp_listener_ports
 from meshc.reading import Aspect
 from meshc.target import PortKey
-from meshc_envoy.addresses import OUTBOUND_PORT, cluster_name, external_cluster, service_host, tcp_listener_ports
 from meshc_envoy.read.atoms import Surroundings
 from meshc_envoy.read.clusters import Addressed, Clusters
 from meshc_envoy.read.http_chain import http_chain
