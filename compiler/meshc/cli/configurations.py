@@ -194,6 +194,9 @@ def _subjects(ports: tuple[tuple[str, str, int], ...] | None) -> Iterator[Subjec
 def configuration_sources(text: str) -> Iterator[SourceFile]:
     """The files of an operand: standard input for `-`, one file, or all YAML and JSON below a directory. Raises UsageError."""
     if text == "-":
+        # Python has no standard input where the process was started with it closed.
+        if sys.__stdin__ is None:
+            raise UsageError("standard input is closed")
         yield _checked(decode_source(sys.stdin.buffer.read(), "<stdin>"))
         return
     path = Path(text)

@@ -7,8 +7,10 @@ from meshc.cli.check import check_once, find_all
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import Project, ProjectInvalidError, open_project, relocate, relocate_sources
 from meshc.cli.texts import text_difference, write_text
+from meshc.files import read_source
 from meshc.fixing.apply import fixed_texts
 from meshc.fixing.prove import Prover
+from meshc.source import SourceFile
 
 
 def fix(arguments: Arguments, console: Console) -> int:
@@ -27,6 +29,8 @@ def fix(arguments: Arguments, console: Console) -> int:
     if arguments.diff:
         _print_differences(project, texts, console)
         return 1 if texts else 0
+    for path in texts:
+        _check_unchanged(project, path)
     for path, text in texts.items():
         write_text(project.loaded.root / path, text)
     shown = relocate(found, project.loaded.root)
@@ -38,6 +42,13 @@ def fix(arguments: Arguments, console: Console) -> int:
         ):
             console.say(f"fixed: {place.span}: {one.message}")
     return check_once(arguments, console)
+
+
+def _check_unchanged(project: Project, path: str) -> None:
+    """The proof is of the text that was read; an editor may have written another one since."""
+    now = read_source(project.loaded.root / path, path)
+    if not isinstance(now, SourceFile) or now.text != project.loaded.sources[path].text:
+        raise UsageError(f"`{path}` has changed meanwhile; nothing is written, run it again")
 
 
 def _print_differences(project: Project, texts: Mapping[str, str], console: Console) -> None:

@@ -12,8 +12,8 @@ from meshc.diagnostics import Severity
 from meshc.importing import Imported, import_program, known_services, merge_readings
 from meshc.ir import Mesh
 from meshc.load import CONFIG_NAME
-from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source, read_objects
-from meshc.reading.network_policies import read_network_policies
+from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source
+from meshc.reading.network_policies import FIREWALLS, is_network_policy, read_network_policies
 from meshc.source import SourceFile
 from meshc.targets import find_target
 
@@ -79,18 +79,18 @@ def _objects(sources: Sequence[SourceFile], console: Console) -> list[ConfigObje
 
 
 def _readings(objects: Sequence[ConfigObject], known: Mesh, kind: str | None) -> Iterator[Reading]:
-    if kind in {None, "networkpolicy"} and any(one.kind == "NetworkPolicy" for one in objects):
+    if kind in {None, "networkpolicy"} and any(map(is_network_policy, objects)):
         yield read_network_policies(objects, known, {})
     istio = find_target("istio")
     if kind in {None, "istio"} and istio.read is not None and any(one.group == _ISTIO for one in objects):
-        yield read_objects(istio.read, objects, known, {})
+        yield istio.read(objects, known, {})
 
 
 def _unread(objects: Iterable[ConfigObject], known: Mesh, kind: str | None) -> Reading:
     """What nobody reads yet, although it decides about calls; unless `--from` leaves it out."""
     unknown: list[Unknown] = []
     for one in objects:
-        if kind is None and _decides(one) and not _is_read(one):
+        if kind is None and (_decides(one) or one.group.endswith(FIREWALLS)) and not _is_read(one):
             shown = f"{one.kind} `{one.name}`" if one.kind else "configuration of Envoy"
             # What travels is the callers' to say. All else may refuse requests, so that nothing can be left open.
             aspects = frozenset({Aspect.ROUTING, Aspect.SETTINGS}) if _is_travel(one) else frozenset(Aspect)
@@ -107,7 +107,7 @@ def _is_travel(one: ConfigObject) -> bool:
 
 
 def _is_read(one: ConfigObject) -> bool:
-    return one.kind == "NetworkPolicy" or (one.group == _ISTIO and one.kind in _ISTIO_KINDS)
+    return is_network_policy(one) or (one.group == _ISTIO and one.kind in _ISTIO_KINDS)
 
 
 def _write(directory: Path, imported: Imported, console: Console) -> None:

@@ -1,7 +1,7 @@
 """Proposals: a finding about something that does nothing -> the edit that takes it away.
 
 Nothing else is proposed: whether a program was meant otherwise is its author's to say. What a comment speaks of is left alone, since
-the comment would be left behind.
+the comment would be left behind, and so is a rule with a reason, which would be lost.
 """
 
 from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ def _node(found: Diagnostic, file: ast.File) -> Span | None:
             case ast.Let() | ast.Group() | ast.Profile() if declaration.name.span == found.span:
                 return declaration.span
             case ast.Access(rules=rules):
-                if any(rule.span == found.span for rule in rules):
+                if any(rule.span == found.span and not _has_reason(rule) for rule in rules):
                     return found.span
             case ast.Traffic(routes=routes):
                 if any(route.span == found.span for route in routes):
@@ -63,6 +63,10 @@ def _node(found: Diagnostic, file: ast.File) -> Span | None:
             case _:
                 pass
     return None
+
+
+def _has_reason(rule: ast.Rule) -> bool:
+    return any(isinstance(note, ast.Because) for note in rule.notes)
 
 
 def _is_commented(node: Span, source: SourceFile, comments: Iterable[Span]) -> bool:

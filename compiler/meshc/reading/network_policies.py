@@ -21,6 +21,19 @@ from meshc.target import Json
 ONE_ACCOUNT: Final = "a pod selector names one service account"
 IN_MESH: Final = "every caller that a pod selector names is in the mesh"
 
+FIREWALLS: Final = ("cilium.io", "projectcalico.org", "policy.networking.k8s.io", "crd.antrea.io")
+"""What the groups of other objects end in that decide who may connect to pods; nothing here reads them."""
+
+_SPEC: Final = frozenset({"podSelector", "policyTypes", "ingress", "egress"})
+_RULES: Final[Mapping[str, frozenset[str]]] = {
+    "ingress": frozenset({"from", "ports"}),
+    "egress": frozenset({"to", "ports"}),
+}
+_TYPES: Final = frozenset({"Ingress", "Egress"})
+
+_DEFAULT: Final = "default"
+"""The namespace of what names none; services of manifests are taken to be there as well."""
+
 _NAME: Final = "kubernetes.io/metadata.name"
 _EVERYBODY: Final = (ir.AnyPeer(),)
 
@@ -36,28 +49,66 @@ class _Policy:
     directions: frozenset[str]
 
     def selects(self, workload: ir.Workload) -> bool:
-        namespace = self.object.namespace or "default"
-        return namespace == workload.namespace and is_selected(self.spec.get("podSelector"), workload.labels)
+        return (self.object.namespace or _DEFAULT) == workload.namespace and is_selected(
+            self.spec.get("podSelector"), workload.labels
+        )
 
 
 def read_network_policies(objects: Sequence[ConfigObject], known: ir.Mesh, _: Mapping[str, str]) -> Reading:
     """What policies let through between known services; nothing else of a mesh is read."""
-    reader = _Reader(known, list(_policies(objects)))
+    unknown: list[Unknown] = []
+    reader = _Reader(known, list(_policies(objects, known, unknown)))
     workloads = tuple(
         replace(one, ports=tuple(reader.port(one, port) for port in one.ports)) for one in known.workloads
     )
     span = reader.policies[0].object.span("spec") if reader.policies else known.span
     assumptions = tuple(Assumption(text=text, span=span) for text in (ONE_ACCOUNT, IN_MESH)) if reader.policies else ()
-    return Reading(mesh=replace(known, workloads=workloads), unknown=tuple(reader.unknown), assumptions=assumptions)
+    found = (*unknown, *reader.unknown)
+    return Reading(mesh=replace(known, workloads=workloads), unknown=found, assumptions=assumptions)
 
 
-def _policies(objects: Iterable[ConfigObject]) -> Iterator[_Policy]:
+def is_network_policy(one: ConfigObject) -> bool:
+    """Whether an object is one of Kubernetes' own policies; others are called so, too."""
+    return one.kind == "NetworkPolicy" and one.group == "networking.k8s.io"
+
+
+def _policies(objects: Iterable[ConfigObject], known: ir.Mesh, unknown: list[Unknown]) -> Iterator[_Policy]:
+    """The policies that the API server takes as they stand; of the others, what they decide is unknown."""
+    names: set[tuple[str, str]] = set()
     for one in objects:
+        if not is_network_policy(one):
+            continue
         spec = one.data.get("spec")
-        if one.kind == "NetworkPolicy" and one.group == "networking.k8s.io" and isinstance(spec, Mapping):
+        problem = "it has no spec" if not isinstance(spec, Mapping) else next(_problems(spec), "")
+        if not problem and not one.namespace and all(other.namespace != _DEFAULT for other in known.workloads):
+            problem = "it names no namespace, so where it holds depends on how it is applied"
+        if not problem and one.name and (one.namespace, one.name) in names:
+            problem = "it is given twice, and a cluster keeps one of the two"
+        names.add((one.namespace, one.name))
+        if problem:
+            message = f"`{one.name}`: {problem}"
+            unknown.append(Unknown(message=message, aspects=frozenset({Aspect.ACCESS}), span=one.span("spec")))
+        elif isinstance(spec, Mapping):
             listed = items(spec.get("policyTypes"))
             directions = {str(word) for word in listed} or {"Ingress", *(["Egress"] if "egress" in spec else [])}
             yield _Policy(object=one, spec=spec, directions=frozenset(directions))
+
+
+def _problems(spec: Mapping[str, Json]) -> Iterator[str]:
+    for name in sorted(set(spec) - _SPEC):
+        yield f"the field `{name}` is not known"
+    if not set(map(str, items(spec.get("policyTypes")))) <= _TYPES:
+        yield "its `policyTypes` are not known"
+    for direction, known in _RULES.items():
+        rules = spec.get(direction)
+        if rules is not None and not isinstance(rules, list | tuple):
+            yield f"its `{direction}` is no list"
+        for rule in items(rules):
+            if not isinstance(rule, Mapping) or set(rule) - known:
+                yield f"a rule of its `{direction}` is not known"
+            peers = (mapping(peer) for name in ("from", "to") for peer in items(mapping(rule).get(name)))
+            if any("ipBlock" in peer and len(peer) > 1 for peer in peers):
+                yield "a peer has an `ipBlock` and selects pods as well, which is refused"
 
 
 class _Reader:
@@ -135,7 +186,7 @@ class _Reader:
         fields = mapping(peer)
         if set(fields) - {"podSelector", "namespaceSelector"}:
             raise _StrangeError("a peer with other fields than `podSelector`, `namespaceSelector`, `ipBlock`")
-        own = policy.object.namespace or "default"
+        own = policy.object.namespace or _DEFAULT
         for one in self._known.workloads:
             namespace = fields.get("namespaceSelector")
             is_near = one.namespace == own if namespace is None else _is_namespace(namespace, one.namespace)
@@ -202,7 +253,7 @@ def _takes_port(fields: Mapping[str, Json], port: ir.PortPolicy) -> bool:
         wanted, last = one.get("port"), one.get("endPort")
         if one.get("protocol", "TCP") != "TCP":
             continue
-        if wanted is None or wanted in {port.target, port.name}:
+        if wanted is None or wanted == port.target or (isinstance(wanted, str) and wanted == port.name):
             return True
         if isinstance(wanted, int) and isinstance(last, int) and wanted <= port.target <= last:
             return True

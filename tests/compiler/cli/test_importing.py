@@ -159,3 +159,16 @@ def test_all_network_policies_of_an_application_together(here: Path, meshc: Run)
     assert "access redis-cart {\n  allow cartservice\n}" in text
     assert "access emailservice {\n  allow checkoutservice\n}" in text
     assert "allow group callers-1" in text
+
+
+@pytest.mark.parametrize("kind", ["projectcalico.org/v3 NetworkPolicy", "cilium.io/v2 CiliumNetworkPolicy"])
+def test_policies_that_nobody_reads_close_what_they_may_close(here: Path, meshc: Run, kind: str) -> None:
+    version, name = kind.split()
+    text = f"apiVersion: {version}\nkind: {name}\nmetadata: {{name: n, namespace: shop}}\nspec: {{}}\n---\n"
+    text += "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n"
+    text += "spec: {selector: {app: cart}, ports: [{port: 80, name: http}]}\n"
+    (here / "live.yaml").write_text(text, encoding="utf-8")
+    ran = meshc("import", "live.yaml", "-o", "out")
+    assert ran.status == 1
+    assert f"{name} `n` is not imported yet" in ran.err
+    assert "shop.cart:80: closed, since not all that decides is known" in ran.err

@@ -121,3 +121,10 @@ def test_sidecars_of_envoy_and_another_mesh(compiled: Path, meshc: Run) -> None:
     # One compile for Istio and one for Envoy say the same of who may call, but for what Istio does not refuse.
     ran = meshc("diff", "old/istio", "a/envoy", "--fail-on", "opened,closed")
     assert (ran.status, ran.out.count("opened"), ran.out.count("closed")) == (0, 0, 0)
+
+
+def test_standard_input_that_is_closed(compiled: Path, meshc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "__stdin__", None)
+    ran = meshc("diff", "-", "policies")
+    assert ran.status == 2
+    assert "standard input is closed" in ran.err

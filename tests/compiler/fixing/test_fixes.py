@@ -1,14 +1,17 @@
 """Quick fixes: what they take away, and that they are offered only where they change nothing."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from meshc.cli import main
+from meshc.diagnostics import Diagnostic, Fix
+from meshc.fixing.prove import Prover
 
+_PROVEN = Prover.proven
 HEAD = "namespace shop\nservice web in shop\nservice cart in shop { port 8080 http }\n"
 
 
@@ -54,6 +57,8 @@ def test_what_does_nothing_is_taken_away(program: Callable[[str], Path], before:
         "access cart {\n  allow web\n  allow web to GET  # why\n}\n",
         # The only allow closes the port, so that it does something although it lets nobody in.
         'mesh m { default access allow }\naccess cart {\n  deny web to GET\n  allow web to GET\n}\n',
+        # A reason would be lost with its rule.
+        'access cart {\n  allow web\n  allow web to GET because "the shop reads it"\n}\n',
         # The last of several names in one comment.
         "access cart { allow web }\n# meshc: allow(covered-rule, denied-allow)\n",
     ],
@@ -101,3 +106,19 @@ def test_machines_get_the_edits(program: Callable[[str], Path], capsys: pytest.C
     (change,) = result["fixes"][0]["artifactChanges"]
     assert change["artifactLocation"] == {"uri": "a.mesh"}
     assert change["replacements"][0]["deletedRegion"]["startLine"] == 6
+
+
+def test_a_file_that_changed_since_it_was_read_is_left_alone(
+    program: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = program("access cart {\n  allow web\n  allow web to GET\n}\n")
+
+    def proven(self: Prover, found: Iterable[Diagnostic]) -> tuple[Fix, ...]:
+        fixes = _PROVEN(self, found)
+        file.write_text(f"# mine\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+        return fixes
+
+    monkeypatch.setattr(Prover, "proven", proven)
+    assert main(["check", "a.mesh", "--fix"]) == 2
+    assert "has changed meanwhile" in capsys.readouterr().err
+    assert file.read_text(encoding="utf-8").startswith("# mine\n")

@@ -120,3 +120,39 @@ def test_what_is_not_understood_is_said(spec: str, words: str) -> None:
     reading = _read(spec)
     assert reading.unknown
     assert all(words in one.message for one in reading.unknown), reading.unknown
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("metadata: {name: p}\nspec: {podSelector: {}}", "it names no namespace"),
+        ("metadata: {name: p, namespace: shop}", "it has no spec"),
+        (
+            "metadata: {name: p, namespace: shop}\nspec: {podSelector: {}, ingres: []}",
+            "the field `ingres` is not known",
+        ),
+        ("metadata: {name: p, namespace: shop}\nspec: {policyTypes: [ingress]}", "its `policyTypes` are not known"),
+        ("metadata: {name: p, namespace: shop}\nspec: {ingress: {}}", "its `ingress` is no list"),
+        ("metadata: {name: p, namespace: shop}\nspec: {ingress: [{form: []}]}", "a rule of its `ingress` is not known"),
+        ("metadata: {name: p, namespace: shop}\nspec: {egress: [[]]}", "a rule of its `egress` is not known"),
+        (
+            "metadata: {name: p, namespace: shop}\nspec: {ingress: [{from: [{podSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}]}]}",
+            "which is refused",
+        ),
+    ],
+)
+def test_what_is_refused_as_a_whole_leaves_nothing_known(text: str, message: str) -> None:
+    source = SourceFile("np.yaml", f"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n{text}\n")
+    reading = read_network_policies(objects_of_source(source)[0], _known(), {})
+    assert [(one.ports, message in one.message) for one in reading.unknown] == [(None, True)]
+
+
+def test_of_two_policies_of_one_name_a_cluster_keeps_one() -> None:
+    text = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec: {ingress: [{}]}\n---\n"
+    reading = read_network_policies(objects_of_source(SourceFile("np.yaml", text * 2))[0], _known(), {})
+    assert ["given twice" in one.message for one in reading.unknown] == [True]
+
+
+@pytest.mark.parametrize("port", ["[a]", "{a: b}", "~", "true", "1.5"])
+def test_a_port_that_is_none_takes_no_port_or_all(port: str) -> None:
+    assert _read(f"{CART}, ingress: [{{ports: [{{port: {port}}}]}}]").mesh.workloads

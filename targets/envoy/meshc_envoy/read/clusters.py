@@ -223,6 +223,10 @@ def addresses_of(cluster: Message, endpoints: Mapping[str, Message]) -> list[Add
                 raise address.error("an address without a port")
             if address.text("protocol", "TCP") != "TCP":
                 raise address.error("an address that is not asked by tcp")
+            endpoint.ignore("hostname", "health_check_config")
+            endpoint.finish()
+            one.ignore("health_status", "metadata")
+            one.finish()
             found.append(Address(host=address.text("address"), port=number, weight=1 if weight is None else weight))
     return found
 
@@ -265,6 +269,8 @@ def server_of(cluster: Message) -> tuple[str | None, bool]:
 def speaks_http2(cluster: Message) -> bool:
     """Whether requests are sent in HTTP/2 and nothing else."""
     for name, options in cluster.entries("typed_extension_protocol_options"):
+        if name == _HTTP and options.has("http_filters"):
+            raise options.error("filters of requests that leave are not understood", "http_filters")
         if name == _HTTP and options.has("explicit_http_config"):
             return options.need("explicit_http_config").has("http2_protocol_options")
     return cluster.has("http2_protocol_options")

@@ -121,6 +121,6 @@ def is_limit(patch: Json) -> bool:
     change = mapping(fields.get("patch"))
     value = mapping(change.get("value"))
     config = mapping(value.get("typed_config"))
-    is_inserted = fields.get("applyTo") == "HTTP_FILTER" and change.get("operation") in _INSERTS
+    is_inserted = fields.get("applyTo") == "HTTP_FILTER" and str(change.get("operation")) in _INSERTS
     is_plain = set(value) <= {"name", "typed_config"} and set(config) <= _LIMIT_FIELDS
     return is_inserted and is_plain and config.get("@type") == f"type.googleapis.com/{_LIMIT}"

@@ -47,19 +47,19 @@ def screened(
 
 def is_dry_run(policy: ConfigObject) -> bool:
     """Whether a policy is only tried: evaluated and logged."""
-    return _annotations(policy).get(_DRY_RUN) in _TRUE
+    return _word(_annotations(policy).get(_DRY_RUN)) in _TRUE
 
 
 def _problems(one: ConfigObject, root: str) -> Iterator[_Problem]:
     """Why an object does not hold as it stands."""
     version = one.data.get("apiVersion")
-    if one.kind not in SPECS or version not in _VERSIONS:
+    if one.kind not in SPECS or _word(version) not in _VERSIONS:
         yield ("kind",), f"`{one.kind}` of `{version}` is not known"
         return
     if not one.namespace:
         yield ("metadata",), "it names no namespace, so where it holds depends on how it is applied"
     value = _annotations(one).get(_DRY_RUN)
-    if value is not None and (one.kind != "AuthorizationPolicy" or value not in _TRUE | _FALSE):
+    if value is not None and (one.kind != "AuthorizationPolicy" or _word(value) not in _TRUE | _FALSE):
         yield ("metadata", "annotations"), f"Istio refuses it for the value of `{_DRY_RUN}`"
     spec = one.data.get("spec")
     if "spec" in one.data:
@@ -88,6 +88,11 @@ def _ports(mesh: ir.Mesh, namespace: str) -> Iterator[PortKey]:
         if one.namespace == namespace
         for port in one.ports
     )
+
+
+def _word(value: object) -> str:
+    """A text; anything else is none that is known."""
+    return value if isinstance(value, str) else ""
 
 
 def _annotations(one: ConfigObject) -> Mapping[str, object]:

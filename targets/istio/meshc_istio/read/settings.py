@@ -91,7 +91,7 @@ def _problems(settings: Mapping[str, object], root: str) -> Iterator[str]:
     if not isinstance(settings.get("trustDomain", ""), str):
         yield "the trust domain is no text"
     normalization = settings.get("pathNormalization")
-    if (normalization.get("normalization") if isinstance(normalization, Mapping) else None) not in _SAFE:
+    if str(normalization.get("normalization") if isinstance(normalization, Mapping) else None) not in _SAFE:
         yield "rules see paths with repeated slashes; set `pathNormalization` to MERGE_SLASHES"
     named = settings.get("rootNamespace", root)
     if named != root:

@@ -123,6 +123,12 @@ EDITS: dict[str, Callable[[Data], Any]] = {
     "the application is where its header says": lambda data: _cluster(data, "application/8080").update(
         type="ORIGINAL_DST"
     ),
+    "the application is elsewhere too": lambda data: _cluster(data, "application/8080")["load_assignment"]["endpoints"][
+        0
+    ]["lb_endpoints"][0]["endpoint"].update(additional_addresses=[]),
+    "what leaves passes filters": lambda data: _cluster(data, "shop/web")["typed_extension_protocol_options"][
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    ].update(http_filters=[]),
     "the application is asked by tls": lambda data: _cluster(data, "application/8080").update(
         transport_socket={"name": "x"}
     ),

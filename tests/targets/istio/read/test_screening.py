@@ -195,3 +195,19 @@ _EXTENDS = "networking.istio.io/v1"
 )
 def test_what_goes_past_policies_is_named(text: str) -> None:
     assert [(one.ports, one.aspects) for one in _read(text).unknown] == [(None, set(Aspect))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _object("EnvoyFilter", "{configPatches: [{applyTo: HTTP_FILTER, patch: {operation: [a]}}]}", version=_EXTENDS),
+        "apiVersion: [security.istio.io/v1]\nkind: AuthorizationPolicy\nmetadata: {name: p}\n",
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: [a]\n",
+        _policy("{}", metadata="name: p, namespace: shop, annotations: {istio.io/dry-run: [a]}"),
+        _policy("{}", metadata="name: p, namespace: shop, annotations: [a]"),
+        CONFIG.replace("MERGE_SLASHES", "{a: b}"),
+    ],
+)
+def test_values_of_any_kind_are_read_without_a_failure(text: str) -> None:
+    _read(text)
+    _read("", config=text)
