@@ -8,11 +8,12 @@ from typing import Final
 
 from meshc import ir
 from meshc.importing.groups import Groups
-from meshc.semantics.show import operation_condition, show_rule_body
+from meshc.semantics.show import Names, operation_condition, show_condition, show_rule_body
 from meshc.source import Span
 
 MOST_ALTERNATIVES: Final = 64
 """Rules that one rule may become."""
+_EVERYBODY: Final = ir.Principals((ir.AnyPeer(),))
 
 
 class NotSayableError(Exception):
@@ -31,14 +32,22 @@ class Written:
     span: Span
 
 
-def written_rules(port: ir.PortPolicy, groups: Groups) -> tuple[Written, ...]:
-    """The rules of a port: where nothing closes it, one that lets everybody in. Raises NotSayableError."""
+def is_open(port: ir.PortPolicy) -> bool:
+    """Whether a port lets in whom nothing denies."""
+    return not any(stage.effect is ir.Effect.ALLOW and not stage.shadow for stage in port.access)
+
+
+def written_rules(port: ir.PortPolicy, groups: Groups, *, is_allowed: bool = False) -> tuple[Written, ...]:
+    """The rules of a port. Where nothing closes it, one lets everybody in, unless that `is_allowed` by default.
+
+    Raises NotSayableError.
+    """
     deciding = [stage for stage in port.access if not stage.shadow]
     allows = [stage for stage in deciding if stage.effect is ir.Effect.ALLOW]
     if len(allows) > 1:
         raise NotSayableError("two lists of allowed callers must both let a request through", allows[1].span)
     found = [one for stage in deciding for one in _stage(stage, groups)]
-    if not allows:
+    if not allows and not is_allowed:
         span = deciding[0].span if deciding else port.span
         found.append(Written("allow anyone", span))
     found += [one for stage in port.access if stage.shadow for one in _stage(stage, groups)]
@@ -75,6 +84,22 @@ def _joined(rest: tuple[ir.Condition, ...], calls: tuple[ir.Condition, ...]) -> 
         where = parts_of(calls[0]) if len(calls) == 1 else (ir.AnyOf(calls),)
     together = (*peers[:1], *where, *peers[1:], *others)
     return together[0] if len(together) == 1 else ir.AllOf(together)
+
+
+def scope_text(condition: ir.Condition, names: Names, span: Span) -> str:
+    """` to OPERATIONS when CONDITION` for a condition that one limit can have. Raises NotSayableError."""
+    found = list(_alternatives(condition, span))
+    if len(found) != 1:
+        raise NotSayableError("one bucket for requests that the language tells apart only by several limits", span)
+    first, *rest = parts_of(found[0]) or (ir.ALWAYS,)
+    if isinstance(first, ir.AddressIn):
+        # After `from` no limit can have it.
+        called = [one for one in rest if _is_about_calls(one)]
+        others = [first, *(one for one in rest if not _is_about_calls(one))]
+        tests = show_condition(others[0] if len(others) == 1 else ir.AllOf(tuple(others)))
+        operations = show_rule_body(_EVERYBODY, ir.AllOf(tuple(called)), names).removeprefix("anyone")
+        return f"{operations} when {tests}"
+    return show_rule_body(_EVERYBODY, found[0], names).removeprefix("anyone")
 
 
 def parts_of(condition: ir.Condition) -> tuple[ir.Condition, ...]:

@@ -1,0 +1,117 @@
+"""A first-match list of routes -> the same as a set in which the most specific match wins.
+
+Where a route comes before one that the language would ask first, the later one says that the first one's test does not hold, or a
+route for what both match comes to stand before both. Routes that no request reaches are left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import combinations
+from typing import Final
+
+from meshc import ir
+from meshc.importing.conjunctions import MOST_ROUTES, Entry, UnsayableRouteError
+from meshc.importing.meeting import covers, encloses, meet
+from meshc.importing.rules import NotSayableError, parts_of
+from meshc.lint.routes import subject_of
+from meshc.lint.shared_request import shared_request
+from meshc.lower.traffic import path_rank
+
+MOST_STEPS: Final = 300
+"""Pairs of routes that may have to be told apart."""
+
+
+def rank(route: ir.Route) -> tuple[object, ...]:
+    """How specific a route is; what compares less is asked first, and what compares equal is not told apart."""
+    kinds = [type(subject_of(part)) for part in parts_of(route.condition)]
+    return (
+        *path_rank(route.path),
+        ir.HostIs not in kinds,
+        not route.methods,
+        -kinds.count(ir.HeaderIs),
+        -kinds.count(ir.QueryIs),
+        route.callers is None,
+    )
+
+
+def unordered(entries: Sequence[Entry]) -> list[Entry]:
+    """The routes of a list whose order means nothing any more. Raises UnsayableRouteError."""
+    left = list(entries)
+    for _ in range(MOST_STEPS):
+        pair = next((one for one in combinations(range(len(left)), 2) if _is_wrong(left[one[0]], left[one[1]])), None)
+        if pair is None:
+            return left
+        first, second = pair
+        try:
+            left = _told_apart(left, first, second)
+        except NotSayableError as error:
+            raise UnsayableRouteError(str(error), left[second].place) from error
+        if len(left) > MOST_ROUTES:
+            break
+    raise UnsayableRouteError("its place among the routes takes too many routes to say", left[0].place)
+
+
+def _is_wrong(first: Entry, second: Entry) -> bool:
+    """Whether the language would ask the second first, or could not tell, and it matters."""
+    one, other = rank(first.route), rank(second.route)
+    if one < other:
+        return False
+    if _does_the_same(first.route, second.route) and (one != other or _is_one_route(first.route, second.route)):
+        return False
+    return _share(_bare(first.route), _bare(second.route))
+
+
+def _does_the_same(first: ir.Route, second: ir.Route) -> bool:
+    return (first.action, first.settings) == (second.action, second.settings)
+
+
+def _is_one_route(first: ir.Route, second: ir.Route) -> bool:
+    """Whether they can be operations of one route, which may overlap."""
+    return (first.condition, first.callers) == (second.condition, second.callers)
+
+
+def _bare(route: ir.Route) -> ir.Route:
+    return replace(route, action=ir.Forward(destinations=()), settings=ir.Settings())
+
+
+@lru_cache(maxsize=8192)
+def _share(first: ir.Route, second: ir.Route) -> bool:
+    return shared_request(first, second) is not None
+
+
+def _told_apart(entries: list[Entry], first: int, second: int) -> list[Entry]:
+    before, after = entries[first].route, entries[second].route
+    if covers(before, after):
+        return [*entries[:second], *entries[second + 1 :]]
+    negated = _negated(before, after)
+    if negated is not None:
+        others = [Entry(replace(after, condition=one), entries[second].place) for one in negated]
+        return [*entries[:second], *others, *entries[second + 1 :]]
+    both = meet(before, after)
+    if both is None or not rank(both) < rank(after):
+        raise NotSayableError("it comes after a route that is less specific, which the language asks later", after.span)
+    return [*entries[:first], Entry(both, entries[first].place), *entries[first:]]
+
+
+def _negated(before: ir.Route, after: ir.Route) -> tuple[ir.Condition] | None:
+    """The condition of the later route for what the earlier one leaves, where that is one test less."""
+    asked = [one for one in parts_of(before.condition) if one not in parts_of(after.condition)]
+    if len(asked) != 1 or not encloses(before, after):
+        return None
+    contrary = _contrary(asked[0])
+    return None if contrary is None else (ir.AllOf((*parts_of(after.condition), *contrary)),)
+
+
+def _contrary(test: ir.Condition) -> tuple[ir.Condition, ...] | None:
+    match test:
+        case ir.Not(inner):
+            return (inner,)
+        case ir.HeaderIs(test=ir.Equals() | ir.IsPresent()) | ir.QueryIs(test=ir.Equals() | ir.IsPresent()):
+            return (ir.Not(test),)
+        case ir.HostIs(test=ir.Equals()):
+            return (ir.Not(test),)
+        case ir.AnyOf(parts) if all(_contrary(part) is not None for part in parts):
+            return tuple(ir.Not(part) for part in parts)
+        case _:
+            return None

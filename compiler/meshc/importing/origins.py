@@ -1,0 +1,37 @@
+"""Comments that say where a block comes from: the first place in each object, and the object."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from meshc.importing.pieces import Line
+from meshc.source import BUILTIN, Span
+
+Describe = Callable[[Span], str | None]
+"""What a place in a file belongs to, as `VirtualService shop/cart`; empty where that is not known, None where the object only declares services."""
+
+
+def unknown_object(_: Span) -> str:
+    """Nothing is known of any place."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Comments on where things come from."""
+
+    describe: Describe
+
+    def comment(self, spans: Iterable[Span]) -> Iterator[Line]:
+        """A comment of one line; none for what no file says."""
+        found: dict[tuple[str, str], Span] = {}
+        for span in spans:
+            shown = self.describe(span)
+            if span.path in {BUILTIN.path, ""} or shown is None:
+                continue
+            key = (span.path, shown or str(span))
+            first = found.get(key)
+            if first is None or span.start < first.start:
+                found[key] = span
+        places = [f"{span} {shown}" if shown != str(span) else str(span) for (_, shown), span in found.items()]
+        if places:
+            yield Line(f"# from {', '.join(places)}")
