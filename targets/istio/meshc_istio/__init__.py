@@ -27,7 +27,7 @@ TARGET: Final = Target(
     support=SUPPORT,
     emit=_emit,
     read=read,
-    reads=frozenset({Aspect.ACCESS}),
+    reads=frozenset(Aspect),
     expressed=expressed,
     assumes=_assumes,
 )

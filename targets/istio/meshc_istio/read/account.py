@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from meshc.reading import Aspect, Assumption, ConfigObject, Step, Unknown
+from meshc.source import Span
 
 HOST_PORTS: Final = "a Host names no port but the service's and the workload's"
 ONE_LINE: Final = "no header that is tested comes in several lines"
@@ -12,6 +13,8 @@ PLAIN_CLAIMS: Final = "claims that are tested are single texts, and not empty"
 PLAIN_SEGMENTS: Final = "no path that is tested holds `[` or `]`"
 PLAIN_SUBJECTS: Final = "every token has a subject"
 SERVICE_ACCOUNTS: Final = "every identity is that of a service account"
+ON_PURPOSE: Final = "servers' sidecars do not retry by themselves"
+VERIFIED: Final = "Istio verifies servers outside by their host names, with the authorities of the system"
 NORMALIZED: Final = "Istio normalizes paths with MERGE_SLASHES"
 
 PortKey = tuple[str, str, int]
@@ -25,12 +28,21 @@ class Account:
     assumptions: dict[str, Assumption] = field(default_factory=dict)
 
     def not_understood(
-        self, one: ConfigObject, steps: tuple[Step, ...], message: str, ports: Iterable[PortKey] | None, aspect: Aspect
+        self,
+        one: ConfigObject,
+        steps: tuple[Step, ...],
+        message: str,
+        ports: Iterable[PortKey] | None,
+        *aspects: Aspect,
     ) -> None:
-        """Something that is not read, and that may touch this aspect of these ports."""
+        """Something that is not read, and that may touch these aspects of these ports."""
         listed = None if ports is None else tuple(ports)
-        found = Unknown(message=message, aspects=frozenset({aspect}), ports=listed, span=one.span(*steps))
+        found = Unknown(message=message, aspects=frozenset(aspects), ports=listed, span=one.span(*steps))
         self.unknown.append(found)
+
+    def missing(self, message: str, port: PortKey, span: Span, *aspects: Aspect) -> None:
+        """The same, of something that no object says."""
+        self.unknown.append(Unknown(message=message, aspects=frozenset(aspects), ports=(port,), span=span))
 
     def taken_for_granted(self, text: str, one: ConfigObject, *steps: Step) -> None:
         """An assumption, said once."""

@@ -1,12 +1,12 @@
 """Objects that change proxies beyond what Istio's own policies say: EnvoyFilter, WasmPlugin. They may decide anything.
 
-Only what cannot let a request through or refuse one for who sends it is passed over: filters of gateways, clusters, and local rate limits.
+Filters of gateways are passed over; local rate limits are read by `limits`.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-from meshc.reading import Aspect, ConfigObject
+from meshc.reading import Aspect, ConfigObject, Step
 from meshc.reading.plain import items, mapping
 from meshc.target import Json
 from meshc_istio.read.account import Account
@@ -20,23 +20,31 @@ def check_extensions(objects: Iterable[ConfigObject], account: Account) -> None:
     for one in objects:
         if one.kind == "WasmPlugin":
             message = f"what the WasmPlugin `{one.name}` decides cannot be said"
-            account.not_understood(one, ("spec",), message, None, Aspect.ACCESS)
+            _unread(one, ("spec",), message, account)
         if one.kind == "EnvoyFilter":
             _check_filter(one, account)
 
 
+def _unread(one: ConfigObject, steps: tuple[Step, ...], message: str, account: Account) -> None:
+    account.not_understood(one, steps, message, None, *Aspect)
+
+
 def _check_filter(one: ConfigObject, account: Account) -> None:
     for number, patch in enumerate(items(mapping(one.data.get("spec")).get("configPatches"))):
-        if not _is_harmless(patch):
-            message = f"what the EnvoyFilter `{one.name}` makes of proxies cannot be said"
-            account.not_understood(one, ("spec", "configPatches", number), message, None, Aspect.ACCESS)
+        if mapping(mapping(patch).get("match")).get("context") == "GATEWAY" or is_limit(patch):
+            continue
+        steps = ("spec", "configPatches", number)
+        message = f"what the EnvoyFilter `{one.name}` makes of proxies cannot be said"
+        if mapping(patch).get("applyTo") == "CLUSTER":
+            account.not_understood(one, steps, message, None, *(Aspect.ROUTING, Aspect.SETTINGS))
+        else:
+            _unread(one, steps, message, account)
 
 
-def _is_harmless(patch: Json) -> bool:
+def is_limit(patch: Json) -> bool:
+    """Whether a patch puts a local rate limit into proxies."""
     fields = mapping(patch)
-    where, change = mapping(fields.get("match")), mapping(fields.get("patch"))
-    if where.get("context") == "GATEWAY" or fields.get("applyTo") == "CLUSTER":
-        return True
+    change = mapping(fields.get("patch"))
     config = mapping(mapping(change.get("value")).get("typed_config"))
     is_inserted = fields.get("applyTo") == "HTTP_FILTER" and change.get("operation") in _INSERTS
     return is_inserted and str(config.get("@type", "")).endswith(_LIMIT)

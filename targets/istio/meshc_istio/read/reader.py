@@ -1,63 +1,116 @@
 """The reader: objects × known services -> a reading.
 
-Read so far is who may call the services of the mesh: AuthorizationPolicy, PeerAuthentication, RequestAuthentication, and what of MeshConfig
-they depend on. Objects about how calls travel, and about what leaves the mesh, are passed over: `reads` of the target says so.
+First who may call the services of the mesh, then how calls travel, what leaves the mesh, and what is reported; with what of MeshConfig all of
+that depends on. In ambient mode no proxy beside the caller routes anything, and only the first is read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject, Reading
 from meshc.reading.plain import mapping
+from meshc.target import Json
 from meshc_istio.read.access import access_of
 from meshc_istio.read.account import (
     HOST_PORTS,
     NORMALIZED,
+    ON_PURPOSE,
     ONE_LINE,
     PLAIN_CLAIMS,
     PLAIN_SEGMENTS,
     PLAIN_SUBJECTS,
     Account,
 )
-from meshc_istio.read.attached import Attached, Attachments
+from meshc_istio.read.attached import Attached, Attachments, Level
 from meshc_istio.read.authentication import jwts_of, mtls_of
 from meshc_istio.read.extensions import check_extensions
+from meshc_istio.read.externals import Externals, discovered, read_entries
+from meshc_istio.read.limits import Limits
+from meshc_istio.read.telemetry import Providers, telemetry_of
+from meshc_istio.read.traffic import Traffic, make_traffic
 
 ASSUMES: Final = (HOST_PORTS, ONE_LINE, PLAIN_CLAIMS, PLAIN_SEGMENTS, PLAIN_SUBJECTS)
 """What the support table states of emitted objects. That paths are normalized is not among them: `mesh.yaml` says so."""
 
 _SECURITY: Final = "security.istio.io"
+_NETWORKING: Final = "networking.istio.io"
+_TELEMETRY: Final = "telemetry.istio.io"
 _SAFE: Final = frozenset({"MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"})
 
 
 def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str]) -> Reading:
     """Read Istio's objects; `root-namespace` is the one whose policies hold for the whole mesh."""
     account = Account()
-    settings = next((mapping(one.data["meshConfig"]) for one in objects if "meshConfig" in one.data), None)
-    mesh = known if settings is None else _configured(known, settings)
+    config = next((one for one in objects if "meshConfig" in one.data), None)
+    settings = None if config is None else mapping(config.data["meshConfig"])
+    kinds = _by_kind(objects)
     _check_settings(objects, settings, account)
     check_extensions(objects, account)
+    entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), account)
+    mesh = discovered(known if settings is None else _configured(known, settings), entries)
     root = options.get("root-namespace", "istio-system")
-    by_kind: dict[str, list[ConfigObject]] = {}
-    for one in objects:
-        if one.group == _SECURITY:
-            by_kind.setdefault(one.kind, []).append(one)
-    authorization, peers, requests = (
-        Attachments(by_kind.get(kind, ()), root)
-        for kind in ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
-    )
-    workloads = []
-    for workload in mesh.workloads:
-        attached = [list(some.of(workload)) for some in (authorization, peers, requests)]
-        ports = tuple(_port(mesh, workload, port, attached, account) for port in workload.ports)
-        workloads.append(replace(workload, ports=ports))
+    if options.get("dataplane") == "ambient":
+        found = _Found(kinds=kinds, root=root, mesh=mesh, account=account, traffic=None)
+        return _reading(mesh, tuple(map(found.workload, mesh.workloads)), mesh.externals, account)
+    networking = {kind: some for (group, kind), some in kinds.items() if group == _NETWORKING}
+    traffic = make_traffic(networking, mesh, root, config, account)
+    found = _Found(kinds=kinds, root=root, mesh=mesh, account=account, traffic=traffic)
+    limits = Limits(networking.get("EnvoyFilter", ()), root, account)
+    outside = Externals(traffic=traffic, entries=entries, account=account)
+    providers = Providers.of({} if settings is None else settings)
+    told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root)
+    workloads = [limits.workload(found.workload(one)) for one in mesh.workloads]
+    workloads = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
+    externals = tuple(map(outside.external, mesh.externals))
+    _check_scopes(networking.get("Sidecar", ()), externals, config, account)
+    return _reading(mesh, tuple(map(traffic.finished, workloads)), externals, account)
+
+
+def _reading(
+    mesh: ir.Mesh, workloads: tuple[ir.Workload, ...], externals: tuple[ir.External, ...], account: Account
+) -> Reading:
     return Reading(
-        mesh=replace(mesh, workloads=tuple(workloads)),
+        mesh=replace(mesh, workloads=workloads, externals=externals),
         unknown=tuple(account.unknown),
         assumptions=tuple(account.assumptions.values()),
     )
+
+
+_Kinds = Mapping[tuple[str, str], Sequence[ConfigObject]]
+
+
+def _by_kind(objects: Iterable[ConfigObject]) -> _Kinds:
+    found: dict[tuple[str, str], list[ConfigObject]] = {}
+    for one in objects:
+        found.setdefault((one.group, one.kind), []).append(one)
+    return found
+
+
+class _Found:
+    """Reads workloads: who may call their ports, and how calls travel there."""
+
+    def __init__(self, *, kinds: _Kinds, root: str, mesh: ir.Mesh, account: Account, traffic: Traffic | None) -> None:
+        self._authorization, self._peers, self._requests = (
+            Attachments(kinds.get((_SECURITY, kind), ()), root)
+            for kind in ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
+        )
+        self._mesh = mesh
+        self._account = account
+        self._traffic = traffic
+
+    def workload(self, workload: ir.Workload) -> ir.Workload:
+        """A workload as its policies have it."""
+        peers = list(self._peers.of(workload))
+        attached = [list(self._authorization.of(workload)), peers, list(self._requests.of(workload))]
+        ports = tuple(_port(self._mesh, workload, port, attached, self._account) for port in workload.ports)
+        made = replace(workload, ports=ports)
+        if self._traffic is None or not ports:
+            return made
+        # Callers look at the policies of the mesh and of the namespace alone.
+        wide = [one for one in peers if one.level is not Level.WORKLOAD]
+        return self._traffic.workload(made, mtls_of(workload, ports[0], wide, Account()))
 
 
 def _port(
@@ -69,7 +122,7 @@ def _port(
     return replace(port, mtls=mtls_of(workload, port, peers, account), access=access.stages, jwts=jwts)
 
 
-def _configured(known: ir.Mesh, settings: Mapping[str, object]) -> ir.Mesh:
+def _configured(known: ir.Mesh, settings: Mapping[str, Json]) -> ir.Mesh:
     """What MeshConfig says of identities and of addresses behind proxies."""
     domain = settings.get("trustDomain")
     defaults = settings.get("defaultConfig")
@@ -79,7 +132,7 @@ def _configured(known: ir.Mesh, settings: Mapping[str, object]) -> ir.Mesh:
     return replace(known, trust_domains=domains, trusted_hops=hops if isinstance(hops, int) else 0)
 
 
-def _check_settings(objects: Sequence[ConfigObject], settings: Mapping[str, object] | None, account: Account) -> None:
+def _check_settings(objects: Sequence[ConfigObject], settings: Mapping[str, Json] | None, account: Account) -> None:
     """Rules are judged on paths as MeshConfig has them normalized, and by its names of trust domains."""
     if not objects:
         return
@@ -90,8 +143,28 @@ def _check_settings(objects: Sequence[ConfigObject], settings: Mapping[str, obje
     if settings.get("trustDomainAliases"):
         message = "identities of aliases of the trust domain pass for its own, which cannot be said"
         account.not_understood(one, ("meshConfig", "trustDomainAliases"), message, None, Aspect.ACCESS)
+    if settings.get("defaultInboundHttpRetryPolicy") != {}:
+        account.taken_for_granted(ON_PURPOSE, one, "meshConfig")
     normalization = settings.get("pathNormalization")
     word = normalization.get("normalization") if isinstance(normalization, Mapping) else None
     if word not in _SAFE:
         message = "rules see paths with repeated slashes; set `pathNormalization` to MERGE_SLASHES"
         account.not_understood(one, ("meshConfig",), message, None, Aspect.ACCESS)
+
+
+def _check_scopes(
+    sidecars: Sequence[ConfigObject], externals: Iterable[ir.External], config: ConfigObject | None, account: Account
+) -> None:
+    """What callers' proxies know of: a Sidecar may hide things from them, and rules of externals bind nobody who may go anywhere."""
+    for one in sidecars:
+        message = f"which hosts the Sidecar `{one.name}` leaves to callers cannot be said"
+        account.not_understood(one, ("spec",), message, None, *Aspect)
+    policy = {} if config is None else mapping(mapping(config.data["meshConfig"]).get("outboundTrafficPolicy"))
+    if policy.get("mode") == "REGISTRY_ONLY":
+        return
+    for external in externals:
+        for port in external.ports:
+            if port.access:
+                key = (external.namespace, external.name, port.number)
+                message = f"rules of `{external.name}` bind callers only with `outboundTrafficPolicy` REGISTRY_ONLY"
+                account.missing(message, key, port.access[0].span, Aspect.ACCESS)

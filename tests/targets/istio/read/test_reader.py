@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from meshc.ir import Mesh
-from meshc.reading import Reading, bare, objects_of_source
+from meshc.reading import Aspect, Reading, bare, objects_of_source
 from meshc.request import Request
 from meshc.semantics import Evaluator
 from meshc.source import SourceFile
@@ -223,13 +223,18 @@ def test_what_may_decide_anything_leaves_every_decision_open(text: str, words: s
 
 def test_filters_that_decide_nothing_are_passed_over() -> None:
     head = "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e}\nspec: {configPatches: "
+    assert not _read(f"{head}[{{applyTo: HTTP_FILTER, match: {{context: GATEWAY}}}}]}}\n").unknown
+
+
+def test_filters_that_let_nobody_in_leave_access_known() -> None:
+    head = "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e, namespace: shop}\nspec: {configPatches: "
     limit = "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
     for patch in (
         "{applyTo: CLUSTER}",
-        "{applyTo: HTTP_FILTER, match: {context: GATEWAY}}",
         f"{{applyTo: HTTP_FILTER, patch: {{operation: INSERT_BEFORE, value: {{typed_config: {{'@type': {limit}}}}}}}}}",
     ):
-        assert not _read(f"{head}[{patch}]}}\n").unknown
+        (found,) = _read(f"{head}[{patch}]}}\n").unknown
+        assert Aspect.ACCESS not in found.aspects
 
 
 def test_aliases_of_the_trust_domain_are_not_understood() -> None:

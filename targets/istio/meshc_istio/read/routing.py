@@ -1,0 +1,209 @@
+"""The routes of ports: VirtualServices by host -> routes in the order in which callers' proxies try them.
+
+Source: Istio's API reference, VirtualService. The first match counts; a request that none takes is answered 404. A host without a
+VirtualService has one route, with Istio's own retries.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from meshc import ir
+from meshc.reading import Aspect, ConfigObject
+from meshc.reading.plain import mapping, texts
+from meshc.source import Span
+from meshc_istio.directory import Owner, called_number
+from meshc_istio.read.account import Account, PortKey
+from meshc_istio.read.actions import Action, Around, missing, read_actions, weighted
+from meshc_istio.read.choosing import ByHost, oldest
+from meshc_istio.read.destinations import Destinations
+from meshc_istio.read.fields import Fields, NotReadError
+from meshc_istio.read.forms import all_of
+from meshc_istio.read.matching import EVERYTHING, Match, joined, read_match
+from meshc_istio.read.world import World
+
+_SPEC = ("hosts", "gateways", "exportTo", "http", "tcp", "tls")
+
+
+@dataclass(slots=True)
+class _Service:
+    """A VirtualService as it was read: its routes with the ports that they are for, and what of it is not understood."""
+
+    object: ConfigObject
+    http: list[tuple[Match, Action, Span]] = field(default_factory=list)
+    connections: list[tuple[Match, tuple[ir.Destination, ...], Span]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Routing:
+    """Reads the routes of ports."""
+
+    world: World
+    services: ByHost
+    destinations: Destinations
+    around: Around
+    account: Account
+    _known: dict[tuple[int, str], _Service] = field(default_factory=dict)
+
+    def routes(self, owner: Owner, port: ir.PortPolicy, host: str) -> tuple[ir.Route, ...]:
+        """The routes of a port, as callers of the host have them."""
+        key = (owner.namespace, owner.name, port.number)
+        number = called_number(owner, port)
+        itself = ir.Forward(destinations=(ir.Destination(namespace=key[0], service=key[1], port=key[2]),))
+        service = self._service(host, owner, key)
+        if port.protocol.is_http:
+            found = [] if service is None else list(_http(service, number))
+            if service is None:
+                return (self._plain(itself, port.span),)
+            if not found:
+                message = (
+                    f"`{service.object.name}`: what becomes of requests to port {number}, of which it says nothing,"
+                )
+                self._unread(service.object, ("spec",), f"{message} cannot be said", (key,))
+                return (self._plain(itself, port.span),)
+            if not _takes_all(found[-1]):
+                found.append(_nowhere(service.object.span("spec")))
+            return tuple(found)
+        found = [] if service is None else list(_connections(service, number))
+        if found and _takes_all(found[-1]):
+            return tuple(found)
+        span = port.span if service is None else service.object.span("spec")
+        return (*found, _route(Match(), itself, ir.Settings(), span))
+
+    def _plain(self, itself: ir.Forward, span: Span) -> ir.Route:
+        return _route(EVERYTHING, itself, ir.Settings(retry=self.around.default_retry(span)), span)
+
+    def _service(self, host: str, owner: Owner, key: PortKey) -> _Service | None:
+        listed = self.services.of(host)
+        if not listed:
+            return None
+        one = oldest(listed)
+        if one is None:
+            message = f"which of several VirtualServices holds for `{host}` depends on their age"
+            self._unread(listed[0], ("spec",), message, (key,))
+            one = listed[0]
+        known = self._known.get((id(one), host))
+        if known is None:
+            known = self._read(one, owner)
+            self._known[id(one), host] = known
+        return known
+
+    def _read(self, one: ConfigObject, owner: Owner) -> _Service:
+        service = _Service(one)
+        keys = self.world.keys(owner)
+        try:
+            spec = Fields(one, ("spec",), one.data.get("spec"))
+            spec.ignore(*_SPEC)
+            spec.finish()
+            if not self._is_for_all(one):
+                raise spec.error("routes for callers of some namespaces", "exportTo")
+            listed = [(name, spec.items(name)) for name in ("http", "tls", "tcp")]
+        except NotReadError as error:
+            self._unread(one, error.steps, f"`{one.name}`: {error} cannot be said", keys)
+            return service
+        for name, routes in listed:
+            for route in routes:
+                try:
+                    if name == "http":
+                        service.http += self._http_route(route)
+                    else:
+                        service.connections += self._connection_route(route, owner)
+                except NotReadError as error:
+                    steps = error.steps or route.steps
+                    self._unread(one, steps, f"`{one.name}`: {error} cannot be said", keys)
+        return service
+
+    def _is_for_all(self, one: ConfigObject) -> bool:
+        exported = texts(mapping(one.data.get("spec")).get("exportTo"))
+        namespaces = {each.namespace for each in self.world.mesh.workloads}
+        return not exported or exported == ("*",) or len(namespaces) <= 1
+
+    def _unread(
+        self, one: ConfigObject, steps: tuple[str | int, ...], message: str, ports: tuple[PortKey, ...]
+    ) -> None:
+        self.account.not_understood(one, steps, message, ports, *(Aspect.ROUTING, Aspect.SETTINGS))
+
+    # ---- http -------------------------------------------------------------------------------------------------------
+
+    def _http_route(self, route: Fields) -> Iterator[tuple[Match, Action, Span]]:
+        route.ignore("name")
+        span = route.where.span(*route.steps)
+        entries = route.items("match")
+        matches = [EVERYTHING] if not entries else [read_match(one, self.world) for one in entries]
+        kept = joined(one for one in matches if one is not None)
+        for one in kept:
+            for text in one.assumptions:
+                self.account.taken_for_granted(text, route.where, *route.steps)
+        actions = list(read_actions(route, kept, self.around))
+        if "corsPolicy" in route:
+            raise route.error("cross-origin requests, which the proxy answers by itself,", "corsPolicy")
+        route.ignore("corsPolicy")
+        route.finish()
+        for match, action in zip(kept, actions, strict=True):
+            yield match, action, span
+
+    # ---- connections ------------------------------------------------------------------------------------------------
+
+    def _connection_route(
+        self, route: Fields, owner: Owner
+    ) -> Iterator[tuple[Match, tuple[ir.Destination, ...], Span]]:
+        span = route.where.span(*route.steps)
+        entries = route.items("match")
+        targets = weighted(route.items("route"), self.around.resolve, route)
+        route.finish()
+        for one in entries or (Fields(route.where, route.steps, {}),):
+            one.ignore("gateways")
+            port, names = one.whole("port"), one.texts("sniHosts")
+            callers = self.world.callers(one.text_map("sourceLabels"), one.text("sourceNamespace"))
+            one.finish()
+            condition = ir.ALWAYS if not names or _are_own(names, owner) else _server_names(names)
+            yield Match(port=port, condition=condition, callers=callers), targets, span
+
+
+def _are_own(names: tuple[str, ...], owner: Owner) -> bool:
+    """Whether the server names are those by which an external is reached at all."""
+    return isinstance(owner, ir.External) and set(names) <= set(owner.hosts)
+
+
+def _server_names(names: tuple[str, ...]) -> ir.Condition:
+    found = [ir.SniIs(ir.EndsWith(one[1:].lower()) if one.startswith("*") else ir.Equals(one.lower())) for one in names]
+    return found[0] if len(found) == 1 else ir.AnyOf(tuple(found))
+
+
+def _http(service: _Service, number: int) -> Iterator[ir.Route]:
+    for match, action, span in service.http:
+        if match.port in {None, number}:
+            yield _route(replace(match, path=action.path), action.action, action.settings, span)
+            if _takes_all_of(match) and match.callers is None:
+                return
+
+
+def _connections(service: _Service, number: int) -> Iterator[ir.Route]:
+    for match, targets, span in service.connections:
+        if match.port in {None, number}:
+            action = ir.Forward(destinations=targets) if targets else replace(missing(span), status=403)
+            yield _route(match, action, ir.Settings(), span)
+
+
+def _route(match: Match, action: ir.Forward | ir.Redirect | ir.Respond, settings: ir.Settings, span: Span) -> ir.Route:
+    return ir.Route(
+        methods=match.methods,
+        path=match.path,
+        condition=all_of((match.condition,)),
+        callers=match.callers,
+        action=action,
+        settings=settings,
+        span=span,
+    )
+
+
+def _takes_all_of(match: Match) -> bool:
+    return not match.methods and match.path == ir.ANY_PATH and match.condition == ir.ALWAYS
+
+
+def _takes_all(route: ir.Route) -> bool:
+    plain = not route.methods and route.path == ir.ANY_PATH and route.condition == ir.ALWAYS
+    return plain and route.callers is None
+
+
+def _nowhere(span: Span) -> ir.Route:
+    return _route(EVERYTHING, ir.Respond(status=404, body="", span=span), ir.Settings(), span)
