@@ -78,8 +78,6 @@ def _alternative(route: ir.Route, literals: Tests) -> _Alternative | None:
     everything = replace(whole, methods=(), path=ir.ANY_PATH, callers=None)
     for literal in literals:
         match literal:
-            case ir.HostIs(ir.IsPresent()):
-                continue  # every request has one
             case ir.MethodIs() | ir.PathIs():
                 both = meet(whole, _about(everything, literal))
                 if both is None:

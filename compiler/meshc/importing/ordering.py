@@ -38,18 +38,28 @@ def rank(route: ir.Route) -> tuple[object, ...]:
 def unordered(entries: Sequence[Entry]) -> list[Entry]:
     """The routes of a list whose order means nothing any more. Raises UnsayableRouteError."""
     left = list(entries)
+    settled: set[tuple[Entry, Entry]] = set()
     for _ in range(MOST_STEPS):
-        pair = next((one for one in combinations(range(len(left)), 2) if _is_wrong(left[one[0]], left[one[1]])), None)
+        pair = _first_wrong(left, settled)
         if pair is None:
             return left
         first, second = pair
         try:
-            left = _told_apart(left, first, second)
+            left = _told_apart(left, first, second, settled)
         except NotSayableError as error:
             raise UnsayableRouteError(str(error), left[second].place) from error
         if len(left) > MOST_ROUTES:
             break
     raise UnsayableRouteError("its place among the routes takes too many routes to say", left[0].place)
+
+
+def _first_wrong(entries: Sequence[Entry], settled: set[tuple[Entry, Entry]]) -> tuple[int, int] | None:
+    """The first pair in the wrong order; `settled` are those for which a route for both comes before both."""
+    for first, second in combinations(range(len(entries)), 2):
+        pair = (entries[first], entries[second])
+        if pair not in settled and _is_wrong(*pair):
+            return first, second
+    return None
 
 
 def _is_wrong(first: Entry, second: Entry) -> bool:
@@ -80,7 +90,7 @@ def _share(first: ir.Route, second: ir.Route) -> bool:
     return shared_request(first, second) is not None
 
 
-def _told_apart(entries: list[Entry], first: int, second: int) -> list[Entry]:
+def _told_apart(entries: list[Entry], first: int, second: int, settled: set[tuple[Entry, Entry]]) -> list[Entry]:
     before, after = entries[first].route, entries[second].route
     if covers(before, after):
         return [*entries[:second], *entries[second + 1 :]]
@@ -91,6 +101,7 @@ def _told_apart(entries: list[Entry], first: int, second: int) -> list[Entry]:
     both = meet(before, after)
     if both is None or not rank(both) < rank(after):
         raise NotSayableError("it comes after a route that is less specific, which the language asks later", after.span)
+    settled.add((entries[first], entries[second]))
     return [*entries[:first], Entry(both, entries[first].place), *entries[first:]]
 
 
