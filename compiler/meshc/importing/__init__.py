@@ -2,6 +2,7 @@
 
 from meshc.importing.known import known_services
 from meshc.importing.merged import merge_readings
+from meshc.importing.origins import described
 from meshc.importing.program import Imported, Omitted, import_program
 
-__all__ = ["Imported", "Omitted", "import_program", "known_services", "merge_readings"]
+__all__ = ["Imported", "Omitted", "described", "import_program", "known_services", "merge_readings"]

@@ -10,6 +10,10 @@ from meshc.importing.settings import Setting
 
 LEAST: Final = 2
 """Settings, and uses, of what becomes a profile."""
+LEAST_ALONE: Final = 3
+"""Uses of a single setting that becomes one, if it is worth a name at all."""
+LONG: Final = 20
+"""Letters of a setting that is."""
 MOST_COMPARED: Final = 200
 """Different blocks of which each pair is looked at for what it has in common."""
 
@@ -45,12 +49,15 @@ def find_profiles(blocks: Sequence[Sequence[Setting]]) -> tuple[Profile, ...]:
 def _best(blocks: Sequence[dict[str, str]]) -> frozenset[str] | None:
     sets = list(dict.fromkeys(frozenset(some) for some in blocks))[:MOST_COMPARED]
     candidates = {*sets, *(one & other for one, other in combinations(sets, 2))}
-    saved = {
-        one: (sum(one <= some.keys() for some in blocks) - 1) * len(one)
-        for one in candidates
-        if len(one) >= LEAST and sum(one <= some.keys() for some in blocks) >= LEAST
-    }
+    uses = {one: sum(one <= some.keys() for some in blocks) for one in candidates}
+    saved = {one: (count - 1) * len(one) for one, count in uses.items() if _is_worth(one, count)}
     return max(saved, key=lambda one: (saved[one], sorted(one)), default=None)
+
+
+def _is_worth(texts: frozenset[str], uses: int) -> bool:
+    if len(texts) == 1:
+        return uses >= LEAST_ALONE and all(len(one) >= LONG for one in texts)
+    return len(texts) >= LEAST and uses >= LEAST
 
 
 def _word(key: str) -> str:

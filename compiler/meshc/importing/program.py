@@ -16,6 +16,7 @@ from meshc.difference.model import Difference, Side
 from meshc.format import format_source
 from meshc.frontend import analyze
 from meshc.importing.declarations import with_issuer_names
+from meshc.importing.grpc_statuses import without_grpc_statuses
 from meshc.importing.origins import Describe, Origins, unknown_object
 from meshc.importing.pieces import Line, Piece, port_piece, without
 from meshc.importing.traffic import routed
@@ -54,6 +55,7 @@ class Imported:
 
 def import_program(reading: Reading, name: str, describe: Describe = unknown_object) -> Imported:
     """The program of a reading, and how it compares with what was read. `name` is the mesh's."""
+    reading = without_grpc_statuses(reading)
     mesh, omitted = _closed_where_unknown(_prepared(reading.mesh), reading.unknown)
     origins = Origins(describe)
     for _ in range(MOST_ATTEMPTS):

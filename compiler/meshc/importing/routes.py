@@ -13,7 +13,7 @@ from meshc.importing.ordering import unordered
 from meshc.importing.pieces import Line, Piece, port_piece
 from meshc.importing.settings import NEVER_RETRY, Setting, route_settings
 from meshc.semantics import wording
-from meshc.semantics.show import show_condition, show_operation, show_text
+from meshc.semantics.show import show_condition, show_operation, show_path, show_text
 from meshc.target import PortKey
 
 _WHOLE: Final = 100
@@ -52,12 +52,13 @@ class _Written:
 def written_routes(port: ir.PortPolicy, key: PortKey, naming: Naming, groups: Groups) -> Routes:
     """The routes of a port, of which the last matches everything. Raises UnsayableRouteError."""
     entries = unordered(spread(port.routes))
-    return _Writer(key, naming, groups).written(entries)
+    return _Writer(key, port.protocol, naming, groups).written(entries)
 
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
     key: PortKey
+    protocol: ir.Protocol
     naming: Naming
     groups: Groups
 
@@ -112,7 +113,7 @@ class _Writer:
     ) -> Iterator[Line]:
         when, arrow = self._head(some[0], default)
         pieces = tuple(dict.fromkeys(_route_piece(self.key, one.entry) for one in some))
-        operations = ", ".join(show_operation(one.entry.route.methods, one.entry.route.path) for one in some)
+        operations = ", ".join(self._operation(one.entry.route) for one in some)
         body = list(_body(some[0], shared))
         yield Line(f"  route {operations}{when}{arrow}{' {' if body else ''}", pieces)
         for text, setting in body:
@@ -120,6 +121,13 @@ class _Writer:
             yield Line(f"    {text}", told)
         if body:
             yield Line("  }")
+
+    def _operation(self, route: ir.Route) -> str:
+        """An operation; what reads like a gRPC call is one only where the port takes such calls."""
+        if self.protocol in {ir.Protocol.GRPC, ir.Protocol.HTTP2}:
+            return show_operation(route.methods, route.path, is_rpc=self.protocol is ir.Protocol.GRPC)
+        path = "" if route.methods and route.path == ir.ANY_PATH else show_path(route.path)
+        return f"{'|'.join(route.methods)} {path}".strip()
 
     def _head(self, one: _Written, default: Setting | None) -> tuple[str, str]:
         """What follows the operations of a route: condition and callers; destinations."""
@@ -132,6 +140,14 @@ class _Writer:
             return f"{when}{by}", ""
         itself = self.naming.destination(_itself(self.key), self.key)
         return f"{when}{by}", f" -> {itself if one.does is None else one.does.text.removeprefix('split ')}"
+
+
+def is_call(protocol: ir.Protocol, route: ir.Route) -> bool:
+    """Whether a route is written as one for calls of gRPC."""
+    if protocol is ir.Protocol.GRPC:
+        return True
+    shown = show_operation(route.methods, route.path)
+    return protocol is ir.Protocol.HTTP2 and shown.startswith("rpc ")
 
 
 def shown_destinations(destinations: Sequence[ir.Destination], naming: Naming, near: PortKey) -> str:
