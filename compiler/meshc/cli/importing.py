@@ -10,7 +10,14 @@ from meshc.cli.configurations import ENVOY_KEYS, configuration_sources
 from meshc.cli.console import Console, UsageError
 from meshc.cli.texts import write_text
 from meshc.diagnostics import Severity
-from meshc.importing import Imported, described, import_program, known_services, merge_readings
+from meshc.importing import (
+    Imported,
+    described,
+    import_program,
+    in_trust_domains,
+    known_services,
+    merge_readings,
+)
 from meshc.ir import Mesh
 from meshc.load import CONFIG_NAME
 from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source
@@ -58,6 +65,9 @@ def run(arguments: Arguments, console: Console) -> int:
         if one.severity is Severity.ERROR:
             console.complain(f"{one.span}: {one.message}")
     reading = merge_readings(known, list(_readings(objects, known, arguments.kind)))
+    if reading.mesh.trust_domains != known.trust_domains:
+        known = in_trust_domains(known, reading.mesh.trust_domains)
+        reading = merge_readings(known, list(_readings(objects, known, arguments.kind)))
     if not reading.mesh.workloads:
         raise UsageError("no Service among the files; name the manifests of the services too")
     imported = import_program(reading, "imported", described(objects))

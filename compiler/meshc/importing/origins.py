@@ -11,6 +11,9 @@ from meshc.source import BUILTIN, Span
 _SERVICES: Final = frozenset({"", "apps", "batch", "argoproj.io"})
 """Groups of objects that declare services and their workloads."""
 
+MOST_PLACES: Final = 4
+"""Places that one comment names."""
+
 Describe = Callable[[Span], str | None]
 """What a place in a file belongs to, as `VirtualService shop/cart`; empty where that is not known, None where the object only declares services."""
 
@@ -61,4 +64,5 @@ class Origins:
                 found[key] = span
         places = [f"{span} {shown}" if shown != str(span) else str(span) for (_, shown), span in found.items()]
         if places:
-            yield Line(f"# from {', '.join(places)}")
+            more = f" and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
+            yield Line(f"# from {', '.join(places[:MOST_PLACES])}{more}")

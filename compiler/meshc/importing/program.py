@@ -20,6 +20,7 @@ from meshc.importing.grpc_statuses import without_grpc_statuses
 from meshc.importing.origins import Describe, Origins, unknown_object
 from meshc.importing.pieces import Line, Piece, port_piece, without
 from meshc.importing.traffic import routed
+from meshc.importing.versions import with_named_versions
 from meshc.importing.writing import Draft, closed, write
 from meshc.parse import parse
 from meshc.reading import Aspect, Assumption, Reading, Unknown
@@ -55,7 +56,7 @@ class Imported:
 
 def import_program(reading: Reading, name: str, describe: Describe = unknown_object) -> Imported:
     """The program of a reading, and how it compares with what was read. `name` is the mesh's."""
-    reading = without_grpc_statuses(reading)
+    reading = with_named_versions(without_grpc_statuses(reading))
     mesh, omitted = _closed_where_unknown(_prepared(reading.mesh), reading.unknown)
     origins = Origins(describe)
     for _ in range(MOST_ATTEMPTS):
@@ -77,16 +78,19 @@ def import_program(reading: Reading, name: str, describe: Describe = unknown_obj
 
 
 def _prepared(mesh: ir.Mesh) -> ir.Mesh:
-    """The mesh with names for its issuers, and with a last route on every port."""
-    workloads = tuple(
-        replace(one, ports=tuple(routed(port, (one.namespace, one.name, port.number)) for port in one.ports))
-        for one in map(with_issuer_names, mesh.workloads)
+    """The mesh with names for its issuers, with a last route on every port, and without modes of mTLS outside of it."""
+    externals = [
+        replace(one, ports=tuple(replace(port, mtls=ir.MtlsMode.OFF) for port in one.ports)) for one in mesh.externals
+    ]
+    return replace(
+        mesh,
+        workloads=tuple(replace(one, ports=_routed(one)) for one in map(with_issuer_names, mesh.workloads)),
+        externals=tuple(replace(one, ports=_routed(one)) for one in externals),
     )
-    externals = tuple(
-        replace(one, ports=tuple(routed(port, (one.namespace, one.name, port.number)) for port in one.ports))
-        for one in mesh.externals
-    )
-    return replace(mesh, workloads=workloads, externals=externals)
+
+
+def _routed(owner: ir.Workload | ir.External) -> tuple[ir.PortPolicy, ...]:
+    return tuple(routed(port, (owner.namespace, owner.name, port.number)) for port in owner.ports)
 
 
 def _closed_where_unknown(mesh: ir.Mesh, unknown: Sequence[Unknown]) -> tuple[ir.Mesh, list[Omitted]]:

@@ -124,7 +124,9 @@ class _Writer:
 
     def _operation(self, route: ir.Route) -> str:
         """An operation; what reads like a gRPC call is one only where the port takes such calls."""
-        if self.protocol in {ir.Protocol.GRPC, ir.Protocol.HTTP2}:
+        # `rpc service/*` captures nothing that a target could use.
+        is_plain = not isinstance(route.path, ir.TemplatePath) or route.path.names == ("method",)
+        if is_plain and self.protocol in {ir.Protocol.GRPC, ir.Protocol.HTTP2}:
             return show_operation(route.methods, route.path, is_rpc=self.protocol is ir.Protocol.GRPC)
         path = "" if route.methods and route.path == ir.ANY_PATH else show_path(route.path)
         return f"{'|'.join(route.methods)} {path}".strip()
