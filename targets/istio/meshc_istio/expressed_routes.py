@@ -1,5 +1,6 @@
 """The routes that Istio is to run of a port: with the rules of externals among them, and every setting spelled in one way."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -13,6 +14,7 @@ from meshc_istio.obstacles import Obstacle
 Budgets = Mapping[tuple[str, str], float]
 """The smallest share of retries, in percent, of all routes that lead to a service."""
 
+_CAPTURE: Final = re.compile(r"\{([^{}]*)\}")
 _CREATED: Final = 201
 _FORBIDDEN: Final = 403
 _LONGEST: Final = 10
@@ -39,10 +41,46 @@ def expressed_routes(port: ir.PortPolicy, mesh: ir.Mesh, budgets: Budgets) -> tu
         return tuple(_connections(port, mesh))
     return tuple(
         one
-        for route in port.routes
+        for written in port.routes
+        for route in _told_apart(_numbered(written))
         for case in _cases(route)
         for one in _guarded(_route(route, case, budgets, mesh), mesh)
     )
+
+
+def _numbered(route: ir.Route) -> ir.Route:
+    """The route with captures called by their places: Istio keeps no names. Most routes then read back as the same value."""
+    path, settings, action = route.path, route.settings, route.action
+    if not isinstance(path, ir.TemplatePath) or not path.names:
+        return route
+    places = [place for place, one in enumerate(path.segments, start=1) if one is None]
+    names = {name: f"p{place}" for name, place in zip(path.names, places, strict=True)}
+
+    def renamed(target: str) -> str:
+        return _CAPTURE.sub(lambda found: f"{{{names.get(found[1], found[1])}}}", target)
+
+    if settings.rewrite_path is not None:
+        settings = replace(settings, rewrite_path=renamed(settings.rewrite_path))
+    if isinstance(action, ir.Redirect):
+        action = replace(action, target=renamed(action.target))
+    numbered = replace(path, names=tuple(names.values()))
+    return replace(route, path=numbered, settings=settings, action=action)
+
+
+def _told_apart(route: ir.Route) -> Iterator[ir.Route]:
+    """A redirect that keeps the rest of a path, apart for the path that has none: what is left of it is `/`."""
+    action, path = route.action, route.path
+    if not isinstance(action, ir.Redirect) or not action.target.endswith("/**"):
+        yield route
+        return
+    fixed = replace(action, target=_url(action.target.removesuffix("/**") or "/"))
+    if not isinstance(path, ir.TemplatePath) or not path.rest:
+        yield replace(route, action=fixed)
+        return
+    if path.segments and None not in path.segments:
+        alone = ir.ExactPath("".join(f"/{one}" for one in path.segments))
+        yield replace(route, path=alone, action=fixed)
+    yield route
 
 
 def _connections(port: ir.PortPolicy, mesh: ir.Mesh) -> Iterator[ir.Route]:

@@ -15,6 +15,9 @@ PLAIN_SUBJECTS: Final = "every token has a subject"
 SERVICE_ACCOUNTS: Final = "every identity is that of a service account"
 ON_PURPOSE: Final = "servers' sidecars do not retry by themselves"
 VERIFIED: Final = "Istio verifies servers outside by their host names, with the authorities of the system"
+SUBSETS: Final = "subsets that no DestinationRule here defines are the versions of the same names"
+PLAIN_CALLS: Final = "applications call externals in plain HTTP where their proxies add the TLS"
+NO_ESCAPES: Final = "no path that leaves the mesh holds `%00`, `%2F` or `%5C`"
 NORMALIZED: Final = "Istio normalizes paths with MERGE_SLASHES"
 
 PortKey = tuple[str, str, int]

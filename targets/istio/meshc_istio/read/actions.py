@@ -126,7 +126,7 @@ def weighted(listed: tuple[Fields, ...], resolve: Resolve, at: Fields) -> tuple[
     known = [
         replace(target, weight=float(Fraction(weight * 100, total))) for target, weight in found if target is not None
     ]
-    if len(known) != len(found):
+    if known and len(known) != len(found):
         raise at.error("a share of requests for a subset that nothing defines")
     return tuple(known)
 

@@ -127,11 +127,19 @@ class Destinations:
         if isinstance(owner, ir.External):
             raise at.error("a subset of an external")
         version = self.world.version(owner, name, labels)
-        if version is not None and all(one.name != version for one in owner.versions):
-            own = {key: value for key, value in labels.items() if owner.labels.get(key) != value}
-            made = ir.Version(name=version, labels=own, span=at.where.span(*at.steps))
-            self.added.setdefault((owner.namespace, owner.name), {})[version] = made
+        if version is not None:
+            self._add(owner, version, labels, at)
         return version
+
+    def assume(self, owner: ir.Workload, name: str, at: Fields) -> None:
+        """A version that is named and that nothing here defines: it is labelled with its name."""
+        self._add(owner, name, {"version": name}, at)
+
+    def _add(self, owner: ir.Workload, name: str, labels: Mapping[str, str], at: Fields) -> None:
+        if all(one.name != name for one in owner.versions):
+            own = {key: value for key, value in labels.items() if owner.labels.get(key) != value}
+            made = ir.Version(name=name, labels=own, span=at.where.span(*at.steps))
+            self.added.setdefault((owner.namespace, owner.name), {})[name] = made
 
     def _unread(self, one: ConfigObject, steps: tuple[str | int, ...], message: str, ports: Iterable[PortKey]) -> None:
         listed = tuple(ports)

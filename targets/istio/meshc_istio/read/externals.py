@@ -4,14 +4,15 @@ Each host is read by itself, and an external of several hosts has them all. What
 proxies. Source: Istio's API reference, ServiceEntry; DestinationRule for TLS that callers originate.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
+from meshc.reading.plain import items, mapping
 from meshc_istio.directory import called_number, is_wildcard
-from meshc_istio.read.account import VERIFIED, Account
+from meshc_istio.read.account import PLAIN_CALLS, VERIFIED, Account
 from meshc_istio.read.fields import Fields, NotReadError
 from meshc_istio.read.policies import Policy
 from meshc_istio.read.refusals import as_access
@@ -67,6 +68,8 @@ def read_entries(objects: Iterable[ConfigObject], account: Account) -> Entries:
 def _ports(one: ConfigObject) -> Iterator[Entry]:
     spec = Fields(one, ("spec",), one.data.get("spec"))
     hosts, resolution = tuple(host.lower() for host in spec.texts("hosts")), spec.text("resolution") or "NONE"
+    if not hosts:
+        raise spec.error("a ServiceEntry without hosts", "hosts")
     if spec.text("location") not in {None, "MESH_EXTERNAL"}:
         raise spec.error("a service of the mesh that is declared by hand", "location")
     if spec.texts("exportTo") not in {(), ("*",)}:
@@ -87,8 +90,8 @@ def _ports(one: ConfigObject) -> Iterator[Entry]:
         )
 
 
-def discovered(known: ir.Mesh, entries: Entries) -> ir.Mesh:
-    """The mesh with the externals that entries name and nothing else does."""
+def discovered(known: ir.Mesh, entries: Entries, verified: Collection[tuple[str, int | None]]) -> ir.Mesh:
+    """The mesh with the externals that entries name and nothing else does; `verified` are the ports that callers speak TLS to."""
     hosts = {host for one in known.externals for host in one.hosts}
     names = {(one.namespace, one.name) for one in known.workloads}
     names |= {(one.namespace, one.name) for one in known.externals}
@@ -96,23 +99,40 @@ def discovered(known: ir.Mesh, entries: Entries) -> ir.Mesh:
     for (namespace, name), ports in sorted(entries.listed.items()):
         if ports and not set(ports[0].hosts) & hosts and (namespace, name) not in names:
             span = ports[0].object.span("spec")
-            listed = tuple(_declared(one) for one in ports)
+            listed = tuple(_declared(one, verified) for one in ports)
             found.append(ir.External(namespace=namespace, name=name, hosts=ports[0].hosts, ports=listed, span=span))
     everything = sorted((*known.externals, *found), key=lambda one: (one.namespace, one.name))
     return replace(known, externals=tuple(everything)) if found else known
 
 
-def _declared(entry: Entry) -> ir.PortPolicy:
+def _declared(entry: Entry, verified: Collection[tuple[str, int | None]]) -> ir.PortPolicy:
+    host = entry.hosts[0]
+    is_https = (host, entry.number) in verified or (entry.protocol.is_http and (host, None) in verified)
+    number = entry.target if is_https else entry.number
     return ir.PortPolicy(
-        number=entry.target,
-        protocol=ir.Protocol.HTTPS if entry.target != entry.number and entry.protocol.is_http else entry.protocol,
-        target=entry.target,
+        number=number,
+        protocol=ir.Protocol.HTTPS if is_https else entry.protocol,
+        target=number,
         name=None,
         mtls=ir.MtlsMode.PERMISSIVE,
         access=(),
         settings=ir.Settings(),
         span=entry.object.span("spec"),
     )
+
+
+def verified_ports(rules: Iterable[ConfigObject]) -> frozenset[tuple[str, int | None]]:
+    """The hosts, and ports or None for all others, that DestinationRules have callers speak TLS to."""
+    found: set[tuple[str, int | None]] = set()
+    for one in rules:
+        spec = mapping(one.data.get("spec"))
+        policy = mapping(spec.get("trafficPolicy"))
+        host = str(spec.get("host")).lower()
+        for block in (policy, *map(mapping, items(policy.get("portLevelSettings")))):
+            number = mapping(block.get("port")).get("number")
+            if mapping(block.get("tls")).get("mode") in {"SIMPLE", "MUTUAL"}:
+                found.add((host, number if isinstance(number, int) else None))
+    return frozenset(found)
 
 
 @dataclass(slots=True)
@@ -128,7 +148,10 @@ class Externals:
         return replace(external, ports=tuple(self._port(external, one) for one in external.ports))
 
     def _port(self, external: ir.External, port: ir.PortPolicy) -> ir.PortPolicy:
-        made = {host: self.traffic.port(external, port, host) for host in external.hosts}
+        made = {
+            host: self.traffic.port(external, port, host, is_routed=self._is_routed(external, port, host))
+            for host in external.hosts
+        }
         settings: dict[str, ir.Settings] = {}
         for host in external.hosts:
             try:
@@ -145,6 +168,11 @@ class Externals:
                 self._unread(external, port, "settings that hosts of one external differ in")
         return as_access(external, replace(port, routes=routes, settings=chosen))
 
+    def _is_routed(self, external: ir.External, port: ir.PortPolicy, host: str) -> bool:
+        """Whether routes of requests hold: not where applications are to speak TLS of their own."""
+        entry = self.entries.by_host.get(host, {}).get(called_number(external, port))
+        return entry is None or not port.protocol.is_http or entry.protocol.is_http
+
     def _check_entry(self, external: ir.External, port: ir.PortPolicy, host: str) -> None:
         number = called_number(external, port)
         entry = self.entries.by_host.get(host, {}).get(number)
@@ -152,6 +180,10 @@ class Externals:
             raise NotReadError(f"port {number} of `{host}`, which no ServiceEntry that is read names,")
         is_https = port.protocol is ir.Protocol.HTTPS
         spoken = entry.protocol.is_http if port.protocol.is_http else entry.protocol is port.protocol
+        if is_https and entry.protocol is ir.Protocol.TLS:
+            # TLS of the application's own would be put into the proxy's.
+            self.account.taken_for_granted(PLAIN_CALLS, entry.object, "spec")
+            spoken = True
         if entry.target != port.number or not spoken:
             kind = "HTTP" if is_https else port.protocol.value
             raise NotReadError(f"port {number} of `{host}`, which is not of {kind} to port {port.number},")

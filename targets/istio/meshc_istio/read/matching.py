@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshc import ir
-from meshc.semantics.texts import text_check
+from meshc.semantics.texts import fullmatcher, text_check
 from meshc_istio.read.account import HOST_PORTS
 from meshc_istio.read.expressions import alternatives, host_test, parameter_test, path_pattern, quoted, text_test
 from meshc_istio.read.expressions import literal as literal_of
@@ -108,7 +108,7 @@ def _after(below: ir.Condition, rest: ir.Condition) -> ir.Condition:
     return all_of((below, *rest.conditions)) if isinstance(rest, ir.AllOf) else all_of((below, rest))
 
 
-def _string(fields: Fields) -> tuple[str, str] | None:
+def _string(fields: Fields, *, may_be_empty: bool = False) -> tuple[str, str] | None:
     """The kind and the text of a StringMatch; None for presence."""
     kinds = [kind for kind in _KINDS if kind in fields]
     if not kinds:
@@ -118,6 +118,13 @@ def _string(fields: Fields) -> tuple[str, str] | None:
         raise fields.error("a text that is matched in two ways")
     text = fields.text(kinds[0]) or ""
     fields.finish()
+    if kinds[0] == "regex":
+        try:
+            fullmatcher(text)
+        except ValueError as error:
+            raise fields.error(f"the expression `{text}`, which is not RE2 syntax,") from error
+    if not text and not (may_be_empty and kinds[0] == "prefix"):
+        raise fields.error("an empty text, which Istio takes for none,")
     return kinds[0], text
 
 
@@ -153,7 +160,7 @@ def _path(fields: Fields) -> tuple[ir.PathPattern, tuple[ir.Condition, ...], Uri
     """The pattern, what it must not be, and what was written."""
     uri = fields.fields("uri")
     ignores_case = fields.flag("ignoreUriCase")
-    found = None if uri is None else _string(uri)
+    found = None if uri is None else _string(uri, may_be_empty=True)
     if found is None:
         return ir.ANY_PATH, (), None
     kind, text = found
@@ -161,6 +168,9 @@ def _path(fields: Fields) -> tuple[ir.PathPattern, tuple[ir.Condition, ...], Uri
     if ignores_case and kind != "regex":
         more = "(?s:.*)" if kind == "prefix" else ""
         return ir.RegexPath(f"(?i:{quoted(text)}){more}"), (), written
+    if kind != "regex" and text and (not text.startswith("/") or "//" in text):
+        # No path is so: `/` comes first, and never twice.
+        return ir.RegexPath(quoted(text)), (ir.Not(ir.ALWAYS),), written
     if kind == "exact":
         return ir.ExactPath(text), (), written
     if kind == "regex":

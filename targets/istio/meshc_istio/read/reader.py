@@ -26,7 +26,7 @@ from meshc_istio.read.account import (
 from meshc_istio.read.attached import Attached, Attachments, Level
 from meshc_istio.read.authentication import jwts_of, mtls_of
 from meshc_istio.read.extensions import check_extensions
-from meshc_istio.read.externals import Externals, discovered, read_entries
+from meshc_istio.read.externals import Externals, discovered, read_entries, verified_ports
 from meshc_istio.read.limits import Limits
 from meshc_istio.read.telemetry import Providers, telemetry_of
 from meshc_istio.read.traffic import Traffic, make_traffic
@@ -49,7 +49,8 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     _check_settings(objects, settings, account)
     check_extensions(objects, account)
     entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), account)
-    mesh = discovered(known if settings is None else _configured(known, settings), entries)
+    verified = verified_ports(kinds.get((_NETWORKING, "DestinationRule"), ()))
+    mesh = discovered(known if settings is None else _configured(known, settings), entries, verified)
     root = options.get("root-namespace", "istio-system")
     if options.get("dataplane") == "ambient":
         found = _Found(kinds=kinds, root=root, mesh=mesh, account=account, traffic=None)

@@ -21,6 +21,9 @@ from meshc_istio.read.forms import all_of
 from meshc_istio.read.matching import EVERYTHING, Match, joined, read_match
 from meshc_istio.read.world import World
 
+SAME_PORT = 0
+"""Stands for the port that was called, where a destination of several ports names none."""
+
 _SPEC = ("hosts", "gateways", "exportTo", "http", "tcp", "tls")
 
 
@@ -46,31 +49,48 @@ class Routing:
 
     def routes(self, owner: Owner, port: ir.PortPolicy, host: str) -> tuple[ir.Route, ...]:
         """The routes of a port, as callers of the host have them."""
-        key = (owner.namespace, owner.name, port.number)
         number = called_number(owner, port)
-        itself = ir.Forward(destinations=(ir.Destination(namespace=key[0], service=key[1], port=key[2]),))
-        service = self._service(host, owner, key)
-        if port.protocol.is_http:
-            found = [] if service is None else list(_http(service, number))
-            if service is None:
-                return (self._plain(itself, port.span),)
-            if not found:
-                message = (
-                    f"`{service.object.name}`: what becomes of requests to port {number}, of which it says nothing,"
-                )
-                self._unread(service.object, ("spec",), f"{message} cannot be said", (key,))
-                return (self._plain(itself, port.span),)
-            if not _takes_all(found[-1]):
-                found.append(_nowhere(service.object.span("spec")))
-            return tuple(found)
-        found = [] if service is None else list(_connections(service, number))
+        service = self._service(host, owner, (owner.namespace, owner.name, port.number))
+        if service is None:
+            return (self.plain(owner, port),)
+        listed = _http(service, number) if port.protocol.is_http else _connections(service, number)
+        found = [self._at(one, number) for one in listed]
         if found and _takes_all(found[-1]):
             return tuple(found)
-        span = port.span if service is None else service.object.span("spec")
-        return (*found, _route(Match(), itself, ir.Settings(), span))
+        if not port.protocol.is_http:
+            return (*found, self.plain(owner, port))
+        if found:
+            return (*found, _nowhere(service.object.span("spec")))
+        message = f"`{service.object.name}`: what becomes of requests to port {number}, of which it says nothing,"
+        key = (owner.namespace, owner.name, port.number)
+        self._unread(service.object, ("spec",), f"{message} cannot be said", (key,))
+        return (self.plain(owner, port),)
 
-    def _plain(self, itself: ir.Forward, span: Span) -> ir.Route:
-        return _route(EVERYTHING, itself, ir.Settings(retry=self.around.default_retry(span)), span)
+    def plain(self, owner: Owner, port: ir.PortPolicy) -> ir.Route:
+        """What becomes of calls that no VirtualService is about: they go to the port itself."""
+        itself = ir.Destination(namespace=owner.namespace, service=owner.name, port=port.number)
+        retry = self.around.default_retry(port.span) if port.protocol.is_http else None
+        return _route(EVERYTHING, ir.Forward(destinations=(itself,)), ir.Settings(retry=retry), port.span)
+
+    def _at(self, route: ir.Route, number: int) -> ir.Route:
+        """The route of a called port: a destination that names no port has the same one."""
+        mirrors = route.settings.mirrors
+        if any(one.destination.port == SAME_PORT for one in mirrors):
+            copies = (replace(one, destination=self._named(one.destination, number)) for one in mirrors)
+            known = tuple(one for one in copies if one.destination.port != SAME_PORT)
+            route = replace(route, settings=replace(route.settings, mirrors=known))
+        action = route.action
+        if not isinstance(action, ir.Forward) or all(one.port != SAME_PORT for one in action.destinations):
+            return route
+        named = tuple(self._named(one, number) for one in action.destinations)
+        if any(one.port == SAME_PORT for one in named):
+            return replace(route, action=missing(route.span), settings=ir.Settings())
+        return replace(route, action=ir.Forward(destinations=named))
+
+    def _named(self, destination: ir.Destination, number: int) -> ir.Destination:
+        owner = self.world.owners[destination.namespace, destination.service]
+        port = self.world.port(owner, number) if destination.port == SAME_PORT else None
+        return destination if port is None else replace(destination, port=port.number)
 
     def _service(self, host: str, owner: Owner, key: PortKey) -> _Service | None:
         listed = self.services.of(host)

@@ -12,13 +12,20 @@ from meshc import ir
 from meshc.reading import Aspect, ConfigObject
 from meshc.source import Span
 from meshc_istio.directory import Owner, called_number
-from meshc_istio.read.account import Account
+from meshc_istio.read.account import NO_ESCAPES, SUBSETS, Account
 from meshc_istio.read.actions import Around, Target, default_retry, read_retry
 from meshc_istio.read.choosing import rules_by_host, services_by_host
 from meshc_istio.read.destinations import Destinations, with_versions
 from meshc_istio.read.fields import Fields, NotReadError
-from meshc_istio.read.routing import Routing
+from meshc_istio.read.routing import SAME_PORT, Routing
 from meshc_istio.read.world import World
+
+_BAD_REQUEST: Final = 400
+_ESCAPES: Final = frozenset(
+    ir.RegexPath(f".*%({one}).*")
+    for one in ("00|2[fF]|5[cC]", "?:00|2[fF]|5[cC]", "?:00|2[Ff]|5[Cc]", "00|2[Ff]|5[Cc]")
+)
+"""Paths that the language does not take, as expressions for them."""
 
 _BOTH: Final = (Aspect.ACCESS, Aspect.ROUTING)
 
@@ -40,11 +47,25 @@ class Traffic:
             self._check_tls(workload, port, host, client)
         return replace(workload, ports=ports)
 
-    def port(self, owner: Owner, port: ir.PortPolicy, host: str) -> ir.PortPolicy:
-        """A port as callers of a host of its owner have it."""
+    def port(self, owner: Owner, port: ir.PortPolicy, host: str, *, is_routed: bool = True) -> ir.PortPolicy:
+        """A port as callers of a host of its owner have it; one that is not routed goes to itself."""
         policy = self.destinations.of(host).policy(called_number(owner, port))
-        routes = tuple(self._settled(one, owner, port) for one in self.routing.routes(owner, port, host))
+        found = self.routing.routes(owner, port, host) if is_routed else (self.routing.plain(owner, port),)
+        routes = tuple(self._settled(one, owner, port) for one in found)
+        self._check_escapes(routes, port, host)
         return replace(port, routes=routes, settings=policy.settings)
+
+    def _check_escapes(self, routes: tuple[ir.Route, ...], port: ir.PortPolicy, host: str) -> None:
+        """The language answers escaped slashes and the like with 400; behind an external, no server's sidecar does that."""
+        leads_out = any(
+            isinstance(self.world.owners[one.namespace, one.service], ir.External)
+            for route in routes
+            for one in (route.action.destinations if isinstance(route.action, ir.Forward) else ())
+        )
+        if leads_out and port.protocol.is_http and not _refuses_escapes(routes[0]):
+            objects = (*self.routing.services.of(host), *self.destinations.rules.of(host))
+            for one in objects[:1]:
+                self.account.taken_for_granted(NO_ESCAPES, one, "spec")
 
     def _check_tls(self, workload: ir.Workload, port: ir.PortPolicy, host: str, client: ir.MtlsMode) -> None:
         """Callers must speak as the server does, and in such a way that it knows them."""
@@ -96,6 +117,13 @@ class Traffic:
         return min((one for one in said if one is not None), default=None)
 
 
+def _refuses_escapes(route: ir.Route) -> bool:
+    """Whether every request with such a path is answered 400 before anything else is asked."""
+    is_for_all = not route.methods and route.condition == ir.ALWAYS and route.callers is None
+    is_refusal = isinstance(route.action, ir.Respond) and route.action.status == _BAD_REQUEST
+    return is_for_all and is_refusal and route.path in _ESCAPES
+
+
 def _port_of(owner: Owner, number: int) -> ir.PortPolicy | None:
     return next((one for one in owner.ports if one.number == number), None)
 
@@ -116,7 +144,7 @@ def make_traffic(
     destinations = Destinations(
         rules=rules_by_host(objects.get("DestinationRule", ()), world), world=world, root=root, account=account
     )
-    around = Around(resolve=_Resolver(world, destinations).resolve, default_retry=_retry_of(settings, account))
+    around = Around(resolve=_Resolver(world, destinations, account).resolve, default_retry=_retry_of(settings, account))
     routing = Routing(world=world, services=services, destinations=destinations, around=around, account=account)
     return Traffic(world=world, account=account, destinations=destinations, routing=routing)
 
@@ -144,6 +172,7 @@ def _default_retry(settings: ConfigObject | None) -> Callable[[Span], ir.Retry |
 class _Resolver:
     world: World
     destinations: Destinations
+    account: Account
 
     def resolve(self, target: Fields) -> Target:
         """A destination; None for a subset that nothing defines. Raises NotReadError."""
@@ -160,18 +189,23 @@ class _Resolver:
         if owner is None:
             raise target.error(f"the destination `{name}`, which is none of the known services,")
         port = self._port(owner, number, target)
-        plain = ir.Destination(namespace=owner.namespace, service=owner.name, port=port.number)
+        plain = ir.Destination(namespace=owner.namespace, service=owner.name, port=port)
         if not subset:
             return plain
         said = self.destinations.of(host)
-        return replace(plain, version=said.subsets[subset]) if subset in said.subsets else None
+        if subset in said.subsets:
+            return replace(plain, version=said.subsets[subset])
+        if said.is_said or not isinstance(owner, ir.Workload):
+            return None
+        # The rule of the host is not among the objects: as files are that people keep apart.
+        self.account.taken_for_granted(SUBSETS, target.where, *target.steps)
+        self.destinations.assume(owner, subset, target)
+        return replace(plain, version=subset)
 
-    def _port(self, owner: Owner, number: int | None, at: Fields) -> ir.PortPolicy:
+    def _port(self, owner: Owner, number: int | None, at: Fields) -> int:
         if number is None:
-            if len(owner.ports) != 1:
-                raise at.error(f"a destination that names none of the ports of `{owner.name}`")
-            return owner.ports[0]
+            return owner.ports[0].number if len(owner.ports) == 1 else SAME_PORT
         found = self.world.port(owner, number)
         if found is None:
             raise at.error(f"port {number} of `{owner.name}`, which is none of its ports,")
-        return found
+        return found.number
