@@ -11,7 +11,7 @@ from typing import Final
 
 from meshc import ir
 from meshc.importing.meeting import meet
-from meshc.importing.rules import NotSayableError
+from meshc.importing.unsayable import NotSayableError
 
 MOST_ROUTES: Final = 120
 """Routes that the routes of one port may become."""

@@ -87,11 +87,11 @@ def with_issuer_names(workload: ir.Workload) -> ir.Workload:
 
 def authenticate_block(workload: ir.Workload, name: str, inherited: ir.MtlsMode) -> str:
     """Modes of mTLS other than those of the scope around, and issuers of tokens; empty where there is neither."""
-    modes = {port.number: port.mtls for port in workload.ports}
+    modes = {port.number: port.mtls for port in workload.ports if port.protocol is not ir.Protocol.TLS}
     other = {number: mode for number, mode in modes.items() if mode is not inherited}
     jwts = dict.fromkeys(jwt for port in workload.ports for jwt in port.jwts)
     lines: list[str] = []
-    if len(set(modes.values())) == 1 and other:
+    if len(modes) == len(workload.ports) and len(set(modes.values())) == 1 and other:
         lines.append(f"  mtls {next(iter(other.values())).value}\n")
     else:
         lines += [f"  port {number} mtls {mode.value}\n" for number, mode in other.items()]

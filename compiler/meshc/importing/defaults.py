@@ -46,7 +46,9 @@ def find_defaults(mesh: ir.Mesh) -> AllDefaults:
 
 def _defaults(owners: Sequence[Owner], outer: Defaults) -> Defaults:
     ports = [port for one in owners for port in one.ports]
-    modes = {port.mtls for one in owners if isinstance(one, ir.Workload) for port in one.ports}
+    workloads = [one for one in owners if isinstance(one, ir.Workload)]
+    # What passes TLS through has no mTLS of the mesh.
+    modes = {port.mtls for one in workloads for port in one.ports if port.protocol is not ir.Protocol.TLS}
     return Defaults(
         mtls=modes.pop() if len(modes) == 1 else outer.mtls,
         is_allowed=bool(ports) and all(map(is_open, ports)),

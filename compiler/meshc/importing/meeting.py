@@ -5,7 +5,8 @@ from functools import lru_cache
 from itertools import zip_longest
 
 from meshc import ir
-from meshc.importing.rules import NotSayableError, parts_of
+from meshc.importing.targets import retargeted
+from meshc.importing.unsayable import NotSayableError, parts_of
 from meshc.semantics.languages import TooComplexError, path_signatures
 
 _FIRST, _SECOND, _BOTH = 0b01, 0b10, 0b11
@@ -22,8 +23,8 @@ def meet(first: ir.Route, second: ir.Route) -> ir.Route | None:
     path = meet_paths(first.path, second.path, first)
     if path is None:
         return None
-    if path != first.path and _is_captured(first):
-        raise NotSayableError("a route whose target keeps a part of the path, for some of its paths alone", first.span)
+    if path != first.path:
+        first = retargeted(first, path)
     callers = meet_callers(first.callers, second.callers)
     if callers is not None and not callers.include:
         return None
@@ -87,12 +88,6 @@ def _meet_templates(first: ir.TemplatePath, second: ir.TemplatePath) -> ir.PathP
     return ir.TemplatePath(segments, names, rest)
 
 
-def _is_captured(route: ir.Route) -> bool:
-    targets = [route.settings.rewrite_path or ""]
-    targets += [route.action.target] if isinstance(route.action, ir.Redirect) else []
-    return any("{" in one or one.endswith("/**") for one in targets)
-
-
 def _together(first: ir.Condition, second: ir.Condition) -> ir.Condition:
     parts = dict.fromkeys((*parts_of(first), *parts_of(second)))
     tested = {_subject(one) for one in parts if not _is_presence(one)}
@@ -131,8 +126,10 @@ def meet_callers(first: ir.Principals | None, second: ir.Principals | None) -> i
 
 def _holds(wide: ir.Principal, narrow: ir.Principal) -> bool:
     match wide, narrow:
-        case ir.AnyPeer() | ir.AnyIdentity(), _:
+        case ir.AnyPeer(), _:
             return True
+        case ir.AnyIdentity(), _:
+            return not isinstance(narrow, ir.AnyPeer)
         case ir.IdentityPrefix(prefix), ir.ExactIdentity(text) | ir.IdentityPrefix(text):
             return text.startswith(prefix)
         case _:

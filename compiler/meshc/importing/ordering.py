@@ -13,7 +13,8 @@ from typing import Final
 from meshc import ir
 from meshc.importing.conjunctions import MOST_ROUTES, Entry, UnsayableRouteError
 from meshc.importing.meeting import covers, encloses, meet
-from meshc.importing.rules import NotSayableError, parts_of
+from meshc.importing.targets import keeps_path
+from meshc.importing.unsayable import NotSayableError, parts_of
 from meshc.lint.routes import subject_of
 from meshc.lint.shared_request import shared_request
 from meshc.lower.traffic import path_rank
@@ -37,12 +38,12 @@ def rank(route: ir.Route) -> tuple[object, ...]:
 
 def unordered(entries: Sequence[Entry]) -> list[Entry]:
     """The routes of a list whose order means nothing any more. Raises UnsayableRouteError."""
-    left = list(entries)
+    left = _needed(_reached(entries))
     settled: set[tuple[Entry, Entry]] = set()
     for _ in range(MOST_STEPS):
         pair = _first_wrong(left, settled)
         if pair is None:
-            return left
+            return _reached(left)
         first, second = pair
         try:
             left = _told_apart(left, first, second, settled)
@@ -51,6 +52,34 @@ def unordered(entries: Sequence[Entry]) -> list[Entry]:
         if len(left) > MOST_ROUTES:
             break
     raise UnsayableRouteError("its place among the routes takes too many routes to say", left[0].place)
+
+
+def _reached(entries: Sequence[Entry]) -> list[Entry]:
+    """The routes that no single one before them covers."""
+    return [
+        one
+        for place, one in enumerate(entries)
+        if not any(covers(before.route, one.route) for before in entries[:place])
+    ]
+
+
+def _needed(entries: Sequence[Entry]) -> list[Entry]:
+    """The routes that do something else than what later ones would do with the same requests."""
+    left: list[Entry] = []
+    for one in reversed(entries):
+        if not _is_repeated(one.route, left):
+            left.insert(0, one)
+    return left
+
+
+def _is_repeated(route: ir.Route, later: Sequence[Entry]) -> bool:
+    for other in later:
+        if _does_the_same(route, other.route):
+            if covers(other.route, route):
+                return True
+        elif _share(_bare(route), _bare(other.route)):
+            return False
+    return False
 
 
 def _first_wrong(entries: Sequence[Entry], settled: set[tuple[Entry, Entry]]) -> tuple[int, int] | None:
@@ -73,6 +102,8 @@ def _is_wrong(first: Entry, second: Entry) -> bool:
 
 
 def _does_the_same(first: ir.Route, second: ir.Route) -> bool:
+    if first.path != second.path and keeps_path(first):
+        return False
     return (first.action, first.settings) == (second.action, second.settings)
 
 

@@ -9,7 +9,8 @@ from meshc import ir
 from meshc.importing.naming import Naming
 from meshc.importing.origins import Origins
 from meshc.importing.pieces import Line, Piece, port_piece
-from meshc.importing.rules import NotSayableError, scope_text
+from meshc.importing.rules import scope_text
+from meshc.importing.unsayable import NotSayableError
 from meshc.semantics import wording
 from meshc.semantics.show import show_condition, show_text
 from meshc.source import Span

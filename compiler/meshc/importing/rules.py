@@ -1,27 +1,21 @@
 """Stages of a port -> rules as they are written, or the reason why the language cannot say them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Final
 
 from meshc import ir
 from meshc.importing.groups import Groups
+from meshc.importing.meeting import meet_callers
+from meshc.importing.unsayable import NotSayableError, parts_of
 from meshc.semantics.show import Names, operation_condition, show_condition, show_rule_body
 from meshc.source import Span
 
 MOST_ALTERNATIVES: Final = 64
 """Rules that one rule may become."""
 _EVERYBODY: Final = ir.Principals((ir.AnyPeer(),))
-
-
-class NotSayableError(Exception):
-    """What the language has no words for; the text says what, `span` where."""
-
-    def __init__(self, reason: str, span: Span) -> None:
-        super().__init__(reason)
-        self.span = span
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +38,43 @@ def written_rules(port: ir.PortPolicy, groups: Groups, *, is_allowed: bool = Fal
     """
     deciding = [stage for stage in port.access if not stage.shadow]
     allows = [stage for stage in deciding if stage.effect is ir.Effect.ALLOW]
-    if len(allows) > 1:
-        raise NotSayableError("two lists of allowed callers must both let a request through", allows[1].span)
-    found = [one for stage in deciding for one in _stage(stage, groups)]
+    denies = [stage for stage in deciding if stage.effect is ir.Effect.DENY]
+    asked = [*denies, *([_together(allows)] if allows else [])]
+    found = [one for stage in asked for one in _stage(stage, groups)]
     if not allows and not is_allowed:
         span = deciding[0].span if deciding else port.span
         found.append(Written("allow anyone", span))
     found += [one for stage in port.access if stage.shadow for one in _stage(stage, groups)]
     return tuple(dict.fromkeys(found))
+
+
+def _together(stages: Sequence[ir.Stage]) -> ir.Stage:
+    """One list of what several lists of allowed callers all let through."""
+    first, *others = stages
+    for other in others:
+        pairs = [_meet(one, two) for one in first.rules for two in other.rules]
+        if len(pairs) > MOST_ALTERNATIVES:
+            raise NotSayableError("two lists of allowed callers must both let a request through", other.span)
+        first = replace(first, rules=tuple(one for one in pairs if one is not None))
+    return first
+
+
+def _meet(one: ir.Rule, other: ir.Rule) -> ir.Rule | None:
+    """A rule for what both match; None if they plainly have no caller in common."""
+    callers = meet_callers(ir.Principals(one.principals.include), ir.Principals(other.principals.include))
+    if callers is None or not callers.include:
+        return None
+    excluded = tuple(dict.fromkeys((*one.principals.exclude, *other.principals.exclude)))
+    parts = tuple(dict.fromkeys((*parts_of(one.condition), *parts_of(other.condition))))
+    include = tuple(each for each in callers.include if each not in excluded)
+    if not include:
+        return None
+    return replace(
+        one,
+        principals=ir.Principals(include, excluded),
+        condition=parts[0] if len(parts) == 1 else ir.AllOf(parts),
+        because=one.because or other.because,
+    )
 
 
 def _stage(stage: ir.Stage, groups: Groups) -> Iterator[Written]:
@@ -100,11 +123,6 @@ def scope_text(condition: ir.Condition, names: Names, span: Span) -> str:
         operations = show_rule_body(_EVERYBODY, ir.AllOf(tuple(called)), names).removeprefix("anyone")
         return f"{operations} when {tests}"
     return show_rule_body(_EVERYBODY, found[0], names).removeprefix("anyone")
-
-
-def parts_of(condition: ir.Condition) -> tuple[ir.Condition, ...]:
-    """What must hold together."""
-    return condition.conditions if isinstance(condition, ir.AllOf) else (condition,)
 
 
 def _choices(part: ir.Condition) -> Sequence[ir.Condition]:

@@ -20,8 +20,9 @@ from meshc.importing.reports import (
     telemetry_lines,
     within,
 )
-from meshc.importing.rules import NotSayableError, Written, is_open, written_rules
+from meshc.importing.rules import Written, is_open, written_rules
 from meshc.importing.traffic import Owner, Traffic, block_lines, profile_lines, traffic_of
+from meshc.importing.unsayable import NotSayableError
 
 MESH_FILE: Final = "mesh.mesh"
 
