@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from meshc import ir
+from meshc.addresses import peer_addresses
 from meshc.diagnostics import Diagnostic
 from meshc.engine.authority import Authority, Credentials, Names
 from meshc.engine.client import Client
@@ -44,7 +45,6 @@ from meshc.parse import parse
 from meshc.resolve import Module
 from meshc.source import SourceFile
 from meshc_envoy import FIRST_INBOUND_PORT, EmitOptions, SocketAddress, inbound_ports, tcp_listener_ports
-from meshc_envoy.addresses import peer_addresses
 from meshc_envoy.emit import Sidecar as Placed
 from meshc_envoy.emit import emit_sidecars
 

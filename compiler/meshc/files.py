@@ -4,11 +4,17 @@ Every text that a program is made of comes through here, so that a pipe, a devic
 that no output could spell is the same one-line report everywhere.
 """
 
+import errno
+import os
 import stat
 from pathlib import Path
+from typing import Final, NoReturn
 
 from meshc.diagnostics import Diagnostic, diagnose
 from meshc.source import SourceFile, Span
+
+CONFIGURATION_SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
+"""How files of configuration are called."""
 
 LARGEST_FILE = 32 * 1024 * 1024
 """Bytes; a larger file is refused."""
@@ -32,6 +38,25 @@ def read_source(file: Path, shown: str, blame: Span | None = None) -> SourceFile
     if not _is_unicode(shown):
         return diagnose("unreadable-file", span, f"the name of `{shown}` is not UTF-8", advice="rename the file")
     return decode_source(content, shown)
+
+
+def configuration_files(folder: Path) -> tuple[Path, ...]:
+    """Whatever below a folder is called as YAML or JSON is, sorted; `read_source` says which of it is no regular file.
+
+    Raises OSError for a folder that cannot be listed, and for a link to a folder: what is not looked into must not pass for absent.
+    """
+    found: list[Path] = []
+    for directory, inner, names in os.walk(folder, onerror=_raised):
+        for name in inner:
+            path = Path(directory, name)
+            if path.is_symlink():
+                raise OSError(errno.ELOOP, "a link to a folder, which is not followed", str(path))
+        found += (Path(directory, name) for name in names if Path(name).suffix in CONFIGURATION_SUFFIXES)
+    return tuple(sorted(found))
+
+
+def _raised(error: OSError) -> NoReturn:
+    raise error
 
 
 def decode_source(content: bytes, shown: str) -> SourceFile | Diagnostic:

@@ -16,6 +16,8 @@ from meshc.source import Span
 
 if TYPE_CHECKING:
     from meshc.reading.model import Aspect, Reader
+    from meshc.reading.objects import ConfigObject
+    from meshc.site import Site
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """Plain data, as it is written to YAML or JSON."""
@@ -135,7 +137,7 @@ class Target:
     """A mesh that programs compile to. `oldest_version` is the oldest release that `support` holds for.
 
     `place` is there for targets whose files a single machine can run as they are. `read` understands the target's
-    configuration, whoever wrote it, as far as `reads` says. `expressed` is the mesh as the target is to run it, by the table and the options alone:
+    configuration, whoever wrote it, as far as `reads` says; `sites` says where it has sidecars listen and find others, if it does. `expressed` is the mesh as the target is to run it, by the table and the options alone:
     without what is left out, and with what the table says is different. What is emitted must read back as that, provided
     that `assumes` holds: clauses that the table states, or an option brings with it.
     """
@@ -146,6 +148,7 @@ class Target:
     emit: Callable[[Mesh, TargetOptions], Emission]
     place: Callable[[Mesh, Placement], PlacedEmission] | None = None
     read: "Reader | None" = None
+    sites: "Callable[[Sequence[ConfigObject], Mesh], Mapping[WorkloadKey, Site]] | None" = None
     reads: frozenset["Aspect"] = frozenset()
     expressed: Callable[[Mesh, TargetOptions], Mesh] | None = None
     assumes: Callable[[TargetOptions], tuple[str, ...]] = _nothing

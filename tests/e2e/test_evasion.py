@@ -12,11 +12,10 @@ import pytest
 
 from meshc.engine.authority import Names
 from meshc.engine.exchange import Answered, Http1Request, Outcome, Peer, Refused, Tls
+from meshc.engine.jobs import maker
 from meshc.engine.network import isolate
-from meshc.engine.processes import find_envoy
 from meshc.engine.scene import Scene
 from meshc.request import Request
-from meshc.targets import find_target
 from meshc_envoy.joined_headers import JOINED
 from meshc_harness.compare import analyze_text, differences
 
@@ -112,7 +111,7 @@ async def _play(scenario: Callable[[Scene, Path], Awaitable[None]], program: str
     mesh = analyze_text(program).mesh
     assert mesh is not None
     with tempfile.TemporaryDirectory() as name:
-        async with Scene(mesh, find_target("envoy"), find_envoy(), Path(name), has_ipv6=False) as scene:
+        async with Scene(mesh, maker("envoy"), Path(name), has_ipv6=False) as scene:
             await scenario(scene, Path(name))
 
 

@@ -38,12 +38,18 @@ def test_an_example_is_clean(example: Path, meshc: Callable[..., Ran]) -> None:
     assert meshc("fmt", "--check", str(example)).status == 0
 
 
-@pytest.mark.parametrize("engine", ["model", "envoy"])
+@pytest.mark.parametrize("engine", ["model", "envoy", "proxy"])
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_is_enforced(example: Path, engine: str, meshc: Callable[..., Ran]) -> None:
     ran = meshc("test", str(example), "--engine", engine)
     assert ran.status == 0, ran.out + ran.err
     assert ran.out.endswith(" passed, 0 failed\n")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_runs_what_was_compiled_for_istio(example: Path, meshc: Callable[..., Ran]) -> None:
+    ran = meshc("test", str(example), "--engine", "proxy", "--via", "istio")
+    assert ran.status == 0, ran.out + ran.err
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -31,8 +31,13 @@ def analyze_text(text: str, path: str = "policy.mesh", environment: str | None =
     )
 
 
-def differences(mesh: Mesh, requests: Sequence[Request]) -> list[str]:
-    """Send requests straight to their servers' sidecars, real Envoys; a line for each that is not decided as the model says."""
+def differences(
+    mesh: Mesh, requests: Sequence[Request], engine: str = "envoy", *, run: Mesh | None = None
+) -> list[str]:
+    """Send requests straight to their servers' sidecars, of an engine; a line for each that is not decided as the model says.
+
+    `run` is what the sidecars run, if it is not the mesh itself.
+    """
     evaluator = Evaluator(mesh)
     protocols = {
         (workload.namespace, workload.name, port.number): port.protocol.value
@@ -41,11 +46,11 @@ def differences(mesh: Mesh, requests: Sequence[Request]) -> list[str]:
     }
     notes: list[str] = []
     observations = observe(
-        mesh, "envoy", [Errand(request=request, way=Way.DIRECT) for request in requests], warn=notes.append
+        run or mesh, engine, [Errand(request=request, way=Way.DIRECT) for request in requests], warn=notes.append
     )
     assert not notes, notes
     return [
-        f"{request}\n  model: {decision}\n  envoy: {observation}"
+        f"{request}\n  model: {decision}\n  {engine}: {observation}"
         for request, observation in zip(requests, observations, strict=True)
         if not agree(request, protocols[_key(request)], decision := evaluator.decide(request), observation)
     ]
@@ -62,11 +67,16 @@ def agree(request: Request, protocol: str, decision: Decision, observation: Obse
     HTTP/2 a header value with blanks at an end, which a regular expression reads. Over HTTP/2, Envoy resets some streams
     that it answers with 400 over HTTP/1.
     """
-    if observation.status == 400 and may_be_refused(request, protocol):
+    if is_refused_as_malformed(observation) and may_be_refused(request, protocol):
         return True
     if decision.allowed != observation.allowed:
         return False
     return decision.status == observation.status or (decision.status == 400 and observation.status is None)
+
+
+def is_refused_as_malformed(observation: Observation) -> bool:
+    """Whether it was answered with 400, or its stream reset."""
+    return observation.shows_status(400) or (observation.allowed is False and observation.status is None)
 
 
 def may_be_refused(request: Request, protocol: str) -> bool:

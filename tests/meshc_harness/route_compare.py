@@ -14,7 +14,7 @@ from meshc.semantics.normalize import Malformed
 from meshc.semantics.principals import principals_check
 from meshc.semantics.routing import leaving_request
 from meshc_envoy.joined_headers import JOINED
-from meshc_harness.compare import may_be_refused
+from meshc_harness.compare import is_refused_as_malformed, may_be_refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +36,24 @@ class _Outcome:
     status: int | None = None
 
 
-def route_differences(mesh: Mesh, requests: Sequence[Request]) -> list[str]:
-    """Send requests through their callers' sidecars; a line for each that does not go as the model says."""
+def route_differences(
+    mesh: Mesh, requests: Sequence[Request], engine: str = "envoy", *, run: Mesh | None = None
+) -> list[str]:
+    """Send requests through their callers' sidecars, of an engine; a line for each that does not go as the model says.
+
+    `run` is what the sidecars run, if it is not the mesh itself.
+    """
     model = _Model(mesh)
     notes: list[str] = []
     errands = [Errand(request=request, way=Way.ROUTED) for request in requests]
-    observations = observe(mesh, "envoy", errands, warn=notes.append)
+    observations = observe(run or mesh, engine, errands, warn=notes.append)
     assert not notes, notes
     found = []
     for request, observation in zip(requests, observations, strict=True):
         expected = model.expect(request)
         complaint = _complaint(request, expected, observation, model.protocols(request, expected.route))
         if complaint is not None:
-            found.append(f"{complaint}: {request}\n  model: {expected}\n  envoy: {observation}")
+            found.append(f"{complaint}: {request}\n  model: {expected}\n  {engine}: {observation}")
     return found
 
 
@@ -141,7 +146,7 @@ def _complaint(request: Request, expected: _Expected, observed: Observation, pro
     for a caller that may reach nothing behind the port, where the model refuses or the caller's own sidecar would answer.
     """
     decision = expected.decision
-    if observed.shows_status(400) and any(may_be_refused(request, one) for one in protocols):
+    if is_refused_as_malformed(observed) and any(may_be_refused(request, one) for one in protocols):
         return None
     if decision.status == 400:
         is_refused = observed.served_by is None and (observed.shows_status(400) or observed.status is None)

@@ -86,6 +86,10 @@ def _run(arguments: Arguments, console: Console) -> int:  # noqa: PLR0912 -- a c
             from meshc.cli.differing import run
         case "import":
             from meshc.cli.importing import run
+        case "proxy":
+            from meshc.cli.proxying import run
+        case "run":
+            from meshc.cli.running import run
         case "graph":
             from meshc.cli.graphing import run
         case "init":

@@ -33,6 +33,15 @@ class Arguments:
     validate: Path | None = None
     verify: bool = True
     kind: str | None = None
+    config: str | None = None
+    program: Path | None = None
+    listen: str | None = None
+    application: str | None = None
+    tls: str | None = None
+    admin: str = "127.0.0.1:15000"
+    drain: float = 30.0
+    apps: tuple[str, ...] = ()
+    once: bool = False
     force: bool = False
     diff: bool = False
     fix: bool = False
@@ -47,6 +56,11 @@ class Arguments:
         return Path(self.paths[0]) if self.paths else None
 
 
+def via_of(arguments: Arguments) -> str | None:
+    """The target by way of which requests are decided, None for the program itself. Reference proxies run compiled files."""
+    return arguments.via or ("envoy" if arguments.engine == "proxy" else None)
+
+
 def read_arguments(arguments: Sequence[str] | None) -> Arguments:
     """Read a command line. Ends the process for `--help`, `--version` and mistakes, as argparse does."""
     found = vars(build_parser().parse_args(arguments))
@@ -57,9 +71,11 @@ def read_arguments(arguments: Sequence[str] | None) -> Arguments:
     sides = (found.pop("old", None), found.pop("new", None))
     paths = tuple(found.pop("paths", None) or (one for one in (path, *sides) if one is not None))
     words = tuple(found.pop("words", ()))
+    apps = tuple(found.pop("apps", ()))
     return Arguments(
         paths=paths,
         words=words,
+        apps=apps,
         targets=targets,
         services=services,
         namespaces=namespaces,

@@ -37,6 +37,8 @@ def build_parser() -> argparse.ArgumentParser:
         _explain,
         _diff,
         _import,
+        _run,
+        _proxy,
         _graph,
         _init,
         _targets,
@@ -171,9 +173,10 @@ def _test(commands: "_Commands", common: _Parser) -> None:
     _program(parser)
     parser.add_argument(
         "--engine",
-        choices=("model", "envoy"),
+        choices=("model", "proxy", "envoy"),
         default="model",
-        help="who decides: the model, or real Envoys that run the compiled files (needs `meshc[envoy]`)",
+        help="who decides: the model, or sidecars that run the compiled files: reference proxies (`meshc[proxy]`) or"
+        " real Envoys (`meshc[envoy]`)",
     )
     _via(parser)
     _environment(parser, "one environment (default: the program and each of its environments)")
@@ -211,7 +214,7 @@ def _decide(commands: "_Commands", common: _Parser) -> None:
         'echo \'{"from": "frontend", "to": "payments:8080", "method": "GET", "path": "/"}\' | meshc decide',
     )
     _program(parser)
-    parser.add_argument("--engine", choices=("model", "envoy"), default="model", help="who decides")
+    parser.add_argument("--engine", choices=("model", "proxy", "envoy"), default="model", help="who decides")
     _via(parser)
     _environment(parser, "decide for this environment")
 
@@ -227,6 +230,7 @@ def _explain(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument(
         "words", nargs="+", metavar="[PATH] REQUEST", help="a request as in `test` blocks, or a JSON object"
     )
+    _via(parser)
     _environment(parser, "explain for this environment")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print the explanation")
 
@@ -236,13 +240,13 @@ def _diff(commands: "_Commands", common: _Parser) -> None:
         commands,
         common,
         "diff",
-        "say what differs in meaning between two programs",
+        "say what differs in meaning between two programs or configurations",
         "meshc diff git:main . --fail-on opened,weakened-mtls",
     )
     parser.add_argument(
         "old",
         metavar="OLD",
-        help="a .mesh file, a directory, a git revision: git:REV[:PATH]; on one side also YAML or JSON of Istio or Envoy: a file, a directory, or - for standard input",
+        help="a .mesh file, a directory, a git revision: git:REV[:PATH]; or YAML or JSON of Istio or Envoy: a file, a directory, or - for standard input",
     )
     parser.add_argument("new", metavar="NEW", help="the same, for what it became")
     _environment(parser, "one environment (default: the programs and each of their environments)")
@@ -284,6 +288,95 @@ def _import(commands: "_Commands", common: _Parser) -> None:
     )
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="the new project's directory")
     parser.add_argument("--force", action="store_true", help="write into a directory that is not empty")
+
+
+def _run(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "run",
+        "run a whole program on this machine: a sidecar for each service, stub services, and every request shown",
+        "meshc run policies/ --via istio --service payments=127.0.0.1:9000",
+    )
+    _program(parser)
+    _environment(parser, "run this environment")
+    parser.add_argument(
+        "--via", metavar="TARGET", help="run what is compiled for this target, read back (default: envoy)"
+    )
+    parser.add_argument(
+        "--engine", choices=("proxy", "envoy"), default="proxy", help="the sidecars: reference proxies, or real Envoys"
+    )
+    parser.add_argument(
+        "--service",
+        dest="apps",
+        action="append",
+        default=[],
+        metavar="NAME=ADDRESS",
+        help="your own application instead of a stub: its address and port; may be given several times",
+    )
+    parser.add_argument("--once", action="store_true", help="send the requests of the program's tests, and end")
+
+
+def _proxy(commands: "_Commands", common: _Parser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "proxy",
+        "run one service's sidecar: the reference proxy, for a laptop, CI, or a machine without Envoy",
+        "meshc proxy --config deploy/envoy/bank/payments.yaml --tls /etc/meshc/tls",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="what to run: an Envoy bootstrap as compiled, or a directory of compiled files; read again when it changes",
+    )
+    parser.add_argument(
+        "--service", metavar="NAMESPACE/NAME", help="whose proxy this is, where the files are several's"
+    )
+    parser.add_argument(
+        "--program",
+        type=Path,
+        metavar="PATH",
+        help="the program that says which services there are, for Istio's and Linkerd's files",
+    )
+    _environment(parser, "the program's environment")
+    parser.add_argument(
+        "--listen", metavar="ADDRESS", help="where to serve, if the files do not say (default: 0.0.0.0)"
+    )
+    parser.add_argument(
+        "--application",
+        metavar="ADDRESS",
+        help="where the application is, if the files do not say (default: 127.0.0.1)",
+    )
+    parser.add_argument(
+        "--tls",
+        metavar="DIR",
+        help="cert.pem, key.pem and <trust domain>.pem (default: where the files say, else /etc/meshc/tls)",
+    )
+    parser.add_argument(
+        "--admin",
+        default="127.0.0.1:15000",
+        metavar="ADDRESS",
+        help="the admin endpoint, or off (default: 127.0.0.1:15000)",
+    )
+    parser.add_argument(
+        "--drain",
+        type=_seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long requests under way may take once it is told to end (default: 30)",
+    )
+
+
+def _seconds(text: str) -> float:
+    """A number of seconds, not negative."""
+    try:
+        found = float(text.removesuffix("s"))
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 86400:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number of seconds")
+    return found
 
 
 def _graph(commands: "_Commands", common: _Parser) -> None:

@@ -19,15 +19,13 @@ from meshc.cli.project import (
     show,
     target_options,
 )
+from meshc.compiled import compiled_text
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.frontend import environments
 from meshc.output import MANIFEST, Drift, ManifestInfo, OutputError, OutputFile, compare_output, write_output
 from meshc.passes.support import has_errors
 from meshc.target import Document
 from meshc.targets import TargetError, find_target
-from meshc.yaml_printer import print_documents
-
-_HEADER = "# Compiled by meshc. Edits are lost: change the program instead.\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +121,7 @@ def _compile(
 
 
 def _file(path: str, document: Document) -> OutputFile:
-    note = "".join(f"# {line}\n" for line in document.note.splitlines())
-    text = _HEADER + note + print_documents(document.resources)
-    return OutputFile(path=path, text=text, sources=document.sources)
+    return OutputFile(path=path, text=compiled_text(document), sources=document.sources)
 
 
 def _digest(project: Project) -> str:

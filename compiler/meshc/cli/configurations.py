@@ -1,7 +1,8 @@
 """Configuration of a mesh as an operand of `meshc diff`: a file, a directory, or what `kubectl get -o yaml` prints."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,17 +12,18 @@ from meshc.cli.project import target_options
 from meshc.diagnostics import Diagnostic, Severity
 from meshc.difference.compare import Comparer
 from meshc.difference.model import Change, Difference, Presence, Side, Subject, SubjectDifference, Undecided
-from meshc.files import decode_source, read_source
+from meshc.files import CONFIGURATION_SUFFIXES, configuration_files, decode_source, read_source, reason
+from meshc.ir import Mesh
 from meshc.load import CONFIG_NAME
 from meshc.project_config import Config
-from meshc.reading import Aspect, ConfigObject, Reading, bare, objects_of_source
+from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source, read_objects
 from meshc.revisions import PREFIX
 from meshc.source import SourceFile
 from meshc.target import Target
 from meshc.targets import find_target
 from meshc.verification import narrowed
 
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
+_ISTIO_TRAVEL: Final = "networking.istio.io"
 _ISTIO: Final = ".istio.io"
 ENVOY_KEYS: Final = frozenset({"static_resources", "configs"})
 """What a bootstrap and a config dump have at their top."""
@@ -39,11 +41,12 @@ _CHANGES: Final[Mapping[Aspect, tuple[Change, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """Objects of a mesh, and the target that reads them."""
+    """Objects of a mesh, the files that they are from, and the target that reads them."""
 
     shown: str
     target: Target
     objects: tuple[ConfigObject, ...]
+    sources: tuple[SourceFile, ...]
 
 
 def is_configuration(text: str) -> bool:
@@ -52,21 +55,27 @@ def is_configuration(text: str) -> bool:
         return text == "-"
     path = Path(text)
     if not path.is_dir():
-        return path.suffix in _SUFFIXES
+        return path.suffix in CONFIGURATION_SUFFIXES
     if (path / CONFIG_NAME).exists() or next(path.rglob("*.mesh"), None) is not None:
         return False
-    return next(_files(path), None) is not None
+    return bool(_files(path))
 
 
 def read_configuration(text: str, console: Console) -> Configuration:
     """Read an operand. Raises UsageError for what cannot be read, or not be understood as a whole."""
     objects: list[ConfigObject] = []
-    for source in configuration_sources(text):
+    sources = tuple(configuration_sources(text))
+    for source in sources:
         found, wrong = objects_of_source(source)
         if any(one.severity is Severity.ERROR for one in wrong):
             console.report(wrong, {source.path: source})
             raise UsageError(f"`{text}` is not compared: it cannot be read")
         objects += found
+    return Configuration(shown=text, target=target_of(objects, text), objects=tuple(objects), sources=sources)
+
+
+def target_of(objects: Sequence[ConfigObject], text: str) -> Target:
+    """The target that reads the objects of an operand. Raises UsageError if there is none, or more than one."""
     for one in objects:
         if one.group in _OTHERS:
             raise UsageError(f"`{one.file}`: configuration of {_OTHERS[one.group]} cannot be read yet")
@@ -74,8 +83,8 @@ def read_configuration(text: str, console: Console) -> Configuration:
     if not kinds:
         raise UsageError(f"`{text}` holds no configuration of Istio or Envoy, which is what can be read so far")
     if len(kinds) > 1:
-        raise UsageError(f"`{text}` holds configuration of several meshes; compare with one at a time")
-    return Configuration(shown=text, target=find_target(kinds.pop()), objects=tuple(objects))
+        raise UsageError(f"`{text}` holds configuration of several meshes; name one at a time")
+    return find_target(kinds.pop())
 
 
 def _kind(one: ConfigObject) -> str | None:
@@ -91,36 +100,77 @@ def compare_with(
     """What differs between a program and configuration; `is_new` says that the configuration is the new side."""
     target = configuration.target
     options = target_options(config, target.name)
-    reading = _read(configuration, side, options, console)
+    reading = _read(configuration, side.mesh, options)
+    aspects = _compared(configuration)
+    _say((reading,), aspects, console)
     expressed = side.mesh if target.expressed is None else target.expressed(side.mesh, options)
-    program = replace(side, mesh=narrowed(expressed, target.reads))
-    found = Side(mesh=narrowed(reading.mesh, target.reads), groups=side.groups)
+    program = replace(side, mesh=narrowed(expressed, aspects))
+    found = Side(mesh=narrowed(reading.mesh, aspects), groups=side.groups)
     pair = (program, found) if is_new else (found, program)
-    return _with_unknown(Comparer().compare(*pair), reading)
+    return _with_unknown(Comparer().compare(*pair), reading.unknown)
 
 
-def _read(configuration: Configuration, side: Side, options: Mapping[str, str], console: Console) -> Reading:
+def compare_two(
+    pair: tuple[Configuration, Configuration], meshes: tuple[Mesh, Mesh], config: Config, console: Console
+) -> Difference:
+    """What differs between two configurations, each of the services of a mesh, as far as the readers of both go."""
+    aspects = _compared(pair[0]) & _compared(pair[1])
+    is_one_mesh = pair[0].target.name == pair[1].target.name
+    readings = [
+        _read(one, mesh, target_options(config, one.target.name)) for one, mesh in zip(pair, meshes, strict=True)
+    ]
+    _say(readings, aspects, console)
+    found = [narrowed(one.mesh, aspects) for one in readings]
+    old, new = (Side(mesh=one if is_one_mesh else _with_issuers(one)) for one in found)
+    return _with_unknown(Comparer().compare(old, new), [one for reading in readings for one in reading.unknown])
+
+
+def _with_issuers(mesh: Mesh) -> Mesh:
+    """The mesh with issuers called by what they are: not every mesh gives them names."""
+    return replace(
+        mesh,
+        workloads=tuple(
+            replace(
+                one,
+                ports=tuple(
+                    replace(port, jwts=tuple(replace(jwt, name=jwt.issuer) for jwt in port.jwts)) for port in one.ports
+                ),
+            )
+            for one in mesh.workloads
+        ),
+    )
+
+
+def _read(configuration: Configuration, mesh: Mesh, options: Mapping[str, str]) -> Reading:
     target = configuration.target
     if target.read is None:
         raise UsageError(f"configuration of {target.name} cannot be read yet")
-    reading = target.read(configuration.objects, bare(side.mesh), options)
-    if target.reads != set(Aspect):
-        console.say(
-            "compared is who may call the services; routes, settings and externals are not read from configuration yet"
-        )
-    for one in reading.assumptions:
-        console.say(f"assuming that {one.text}")
-    for unknown in reading.unknown:
+    return read_objects(target.read, configuration.objects, mesh, options)
+
+
+def _say(readings: Sequence[Reading], aspects: AbstractSet[Aspect], console: Console) -> None:
+    """What was read, each assumption once, and all that was not understood."""
+    if aspects != set(Aspect):
+        console.say("compared is who may call the services, and not how calls travel")
+    for text in dict.fromkeys(one.text for reading in readings for one in reading.assumptions):
+        console.say(f"assuming that {text}")
+    for unknown in (one for reading in readings for one in reading.unknown):
         console.complain(f"{unknown.span}: not understood: {unknown.message}")
-    return reading
 
 
-def _with_unknown(difference: Difference, reading: Reading) -> Difference:
+def _compared(configuration: Configuration) -> frozenset[Aspect]:
+    """What is compared. Policies alone, as `kubectl get` is asked for them, say nothing of how calls travel."""
+    target = configuration.target
+    has_travel = target.name != "istio" or any(one.group == _ISTIO_TRAVEL for one in configuration.objects)
+    return target.reads if has_travel else frozenset({Aspect.ACCESS})
+
+
+def _with_unknown(difference: Difference, unknowns: Sequence[Unknown]) -> Difference:
     """The difference, with what is unknown of a port as undecided: it counts as a difference of each kind that it may be."""
-    if not reading.unknown:
+    if not unknowns:
         return difference
     subjects = {one.subject: one for one in difference.subjects}
-    for unknown in reading.unknown:
+    for unknown in unknowns:
         changes = tuple(change for aspect in sorted(unknown.aspects, key=str) for change in _CHANGES[aspect])
         undecided = Undecided(changes=changes, reason=f"{unknown.span}: {unknown.message}")
         for subject in _subjects(unknown.ports):
@@ -155,5 +205,8 @@ def _checked(source: SourceFile | Diagnostic) -> SourceFile:
     return source
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    return (one for one in sorted(directory.rglob("*")) if one.suffix in _SUFFIXES and one.is_file())
+def _files(directory: Path) -> tuple[Path, ...]:
+    try:
+        return configuration_files(directory)
+    except OSError as error:
+        raise UsageError(f"cannot read `{error.filename}`: {reason(error)}") from error

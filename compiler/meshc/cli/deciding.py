@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from meshc.cli.arguments import Arguments
+from meshc.cli.arguments import Arguments, via_of
 from meshc.cli.console import Console
 from meshc.cli.project import ProjectInvalidError, analyze_project, open_project, show
 from meshc.decisions_json import RequestError, RequestReader, decision_to_json
@@ -24,18 +24,19 @@ def run(arguments: Arguments, console: Console) -> int:
         show(project, analysis.diagnostics, console)
         return 1
     mesh = analysis.mesh
-    if arguments.via is not None:
+    via = via_of(arguments)
+    if via is not None:
         from meshc.cli.via import NotCompiledError, mesh_via  # noqa: PLC0415  not often asked for
 
         try:
-            mesh = mesh_via(arguments.via, project, mesh, console)
+            mesh = mesh_via(via, project, mesh, console)
         except NotCompiledError:
             return 1
     if sys.stdin.isatty():
         console.say("reading requests from the terminal, one JSON object a line; Ctrl-D ends")
     if arguments.engine == "model":
         return _decide_in_model(mesh, console)
-    return _decide_in_envoy(mesh, console)
+    return _decide_by(arguments.engine, mesh, console)
 
 
 def _decide_in_model(mesh: Mesh, console: Console) -> int:
@@ -49,11 +50,11 @@ def _decide_in_model(mesh: Mesh, console: Console) -> int:
     return 1 if failed else 0
 
 
-def _decide_in_envoy(mesh: Mesh, console: Console) -> int:
+def _decide_by(engine: str, mesh: Mesh, console: Console) -> int:
     from meshc.cli.engines import observe_requests  # noqa: PLC0415  needs `meshc[envoy]`
 
     read = list(_requests(mesh))
-    observations = iter(observe_requests(mesh, [one for _, one in read if isinstance(one, Request)], console))
+    observations = iter(observe_requests(mesh, engine, [one for _, one in read if isinstance(one, Request)], console))
     failed = False
     for number, request in read:
         if isinstance(request, RequestError):

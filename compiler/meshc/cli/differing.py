@@ -1,4 +1,4 @@
-"""`meshc diff`: what differs in meaning between two programs, or two revisions of one."""
+"""`meshc diff`: what differs in meaning between two programs, revisions of one, or configurations of a mesh."""
 
 from meshc.cli.arguments import Arguments
 from meshc.cli.console import Console, UsageError
@@ -33,7 +33,9 @@ def _difference(old: str, new: str, environment: str | None, console: Console) -
     if not any(configured):
         return _compare(read_program(old, console), read_program(new, console), environment, console)
     if all(configured):
-        raise UsageError("one side must be a program: it says which services there are")
+        from meshc.cli.two_configurations import compare_configured  # noqa: PLC0415  seldom asked for
+
+        return compare_configured(old, new, environment, console)
     program = read_program(new if configured[0] else old, console)
     return _compare_configured(program, old if configured[0] else new, environment, console, is_new=configured[1])
 

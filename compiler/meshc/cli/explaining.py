@@ -1,7 +1,7 @@
 """`meshc explain`: why a request is allowed or denied."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from meshc import ast
@@ -11,6 +11,8 @@ from meshc.cli.project import Project, ProjectInvalidError, analyze_project, ope
 from meshc.decisions_json import RequestError, RequestReader, parse_json
 from meshc.diagnostics import Diagnostic
 from meshc.explaining.as_json import explanation_to_json
+from meshc.explaining.model import Remedies
+from meshc.explaining.origins import Origins, origins_of
 from meshc.explaining.programs import Program
 from meshc.explaining.remedies import remedies_of
 from meshc.explaining.text import COLOURED, PLAIN, render_explanation
@@ -23,7 +25,7 @@ from meshc.lower.requests import lower_request
 from meshc.parse import parse
 from meshc.request import Request
 from meshc.semantics.decide import Evaluator
-from meshc.semantics.explain import explain
+from meshc.semantics.explain import Explanation, explain
 from meshc.source import SourceFile, Span
 
 _VERSION = 1
@@ -56,13 +58,49 @@ def run(arguments: Arguments, console: Console) -> int:
     evaluator = Evaluator(analysis.mesh)
     explanation = explain(evaluator, request)
     remedies = remedies_of(_program(project, analysis, arguments.environment), evaluator, explanation)
-    if arguments.format == "json":
-        console.print(
-            json.dumps({"version": _VERSION, **explanation_to_json(explanation, remedies, analysis.mesh)}, indent=2)
-        )
-    else:
-        console.print(render_explanation(explanation, remedies, COLOURED if console.colors("stdout") else PLAIN))
+    told = _Told(explanation=explanation, remedies=remedies)
+    if arguments.via is not None:
+        from meshc.cli.via import NotCompiledError, mesh_via  # noqa: PLC0415  not often asked for
+
+        try:
+            told = _by_way_of(mesh_via(arguments.via, project, analysis.mesh, console), analysis.mesh, told)
+        except NotCompiledError:
+            return 1
+    _print(told, analysis.mesh, arguments, console)
     return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What is told of a request."""
+
+    explanation: Explanation
+    remedies: Remedies
+    origins: Origins = field(default_factory=dict)
+
+
+def _by_way_of(read: Mesh, program: Mesh, own: _Told) -> _Told:
+    """What compiled files say of a request, with what the program says of it beside. Edits are those of the program."""
+    explanation = explain(Evaluator(read), own.explanation.request)
+    remedies = own.remedies
+    before, after = own.explanation.decision, explanation.decision
+    if (before.allowed, before.status) != (after.allowed, after.status):
+        words = {True: "allowed", False: "denied", None: "answered by the caller's proxy"}[before.allowed]
+        status = "" if before.status is None else f" {before.status}"
+        note = f"the program itself says: {words}{status}; `meshc verify` finds where the two differ, and `meshc targets` why they may"
+        remedies = Remedies(notes=(note,))
+    origins = origins_of(read, program, explanation, own.explanation)
+    return _Told(explanation=explanation, remedies=remedies, origins=origins)
+
+
+def _print(told: _Told, mesh: Mesh, arguments: Arguments, console: Console) -> None:
+    if arguments.format != "json":
+        style = COLOURED if console.colors("stdout") else PLAIN
+        console.print(render_explanation(told.explanation, told.remedies, style, told.origins))
+        return
+    shown = explanation_to_json(told.explanation, told.remedies, mesh, told.origins)
+    via = {} if arguments.via is None else {"via": arguments.via}
+    console.print(json.dumps({"version": _VERSION, **via, **shown}, indent=2))
 
 
 def _program(project: Project, analysis: Analysis, environment: str | None) -> Program:

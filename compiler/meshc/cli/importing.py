@@ -20,7 +20,7 @@ from meshc.importing import (
 )
 from meshc.ir import Mesh
 from meshc.load import CONFIG_NAME
-from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source
+from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source, read_objects
 from meshc.reading.network_policies import read_network_policies
 from meshc.source import SourceFile
 from meshc.targets import find_target
@@ -35,6 +35,8 @@ class _Kind:
 
     target: str | None
     is_one: Callable[[ConfigObject], bool]
+    is_of_cluster: bool = True
+    """Whether it is read beside what else the cluster holds, such as pods that go without a proxy."""
 
 
 def _of_groups(*endings: str) -> Callable[[ConfigObject], bool]:
@@ -49,7 +51,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     ),
     "linkerd": _Kind(target="linkerd", is_one=_of_groups("linkerd.io")),
     "gateway": _Kind(target="linkerd", is_one=_of_groups("gateway.networking.k8s.io")),
-    "envoy": _Kind(target="envoy", is_one=lambda one: bool(ENVOY_KEYS & set(one.data))),
+    "envoy": _Kind(target="envoy", is_one=lambda one: bool(ENVOY_KEYS & set(one.data)), is_of_cluster=False),
 }
 KINDS: Final = tuple(sorted(_KINDS))
 """What can be imported."""
@@ -119,7 +121,8 @@ def _readings(objects: Sequence[ConfigObject], known: Mesh, wanted: str | None) 
         elif (read := find_target(target).read) is None:
             yield _unread(some, known)
         else:
-            yield read(some, known, {})
+            around = [one for one in objects if _kind_of(one) is None] if _KINDS[target].is_of_cluster else []
+            yield read_objects(read, [*around, *some], known, {})
 
 
 def _kind_of(one: ConfigObject) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from meshc.cli.arguments import Arguments
+from meshc.cli.arguments import Arguments, via_of
 from meshc.cli.console import Console
 from meshc.cli.project import ProjectInvalidError, analyze_all, merge_findings, open_project, show
 from meshc.cli.test_reports import Result, Suite, print_report
@@ -26,12 +26,13 @@ def run(arguments: Arguments, console: Console) -> int:
     if any(analysis.has_errors for _, analysis in analyses):
         show(project, merge_findings([(name, one.diagnostics) for name, one in analyses]), console)
         return 1
-    if arguments.via is not None:
+    via = via_of(arguments)
+    if via is not None:
         from meshc.cli.via import NotCompiledError, mesh_via  # noqa: PLC0415  not often asked for
 
         try:
             analyses = tuple(
-                (name, replace(one, mesh=one.mesh and mesh_via(arguments.via, project, one.mesh, console)))
+                (name, replace(one, mesh=one.mesh and mesh_via(via, project, one.mesh, console)))
                 for name, one in analyses
             )
         except NotCompiledError:
@@ -57,7 +58,7 @@ def _run(
     cases = [case for suite in analysis.tests for case in suite.cases]
     if mesh is None:
         return []
-    found = _ask_model(mesh, cases) if engine == "model" or not cases else _ask_envoy(mesh, cases, console)
+    found = _ask_model(mesh, cases) if engine == "model" or not cases else _ask_sidecars(mesh, engine, cases, console)
     answers = iter(zip(cases, found, strict=True))
     suites = []
     for suite in analysis.tests:
@@ -85,23 +86,14 @@ def _ask_model(mesh: Mesh, cases: Sequence[TestCase]) -> list[Verdict]:
     return [judge(case.expected, evaluator.decide(case.request)) for case in cases]
 
 
-def _ask_envoy(mesh: Mesh, cases: Sequence[TestCase], console: Console) -> list[Verdict]:
+def _ask_sidecars(mesh: Mesh, engine: str, cases: Sequence[TestCase], console: Console) -> list[Verdict]:
     from meshc.cli.engines import (  # noqa: PLC0415  needs `meshc[envoy]`
-        Errand,
         Observation,
-        Way,
+        errands_of,
         observe_errands,
-        way_to_judge,
     )
 
-    callers = {workload.identity for workload in mesh.workloads}
     evaluator = Evaluator(mesh)
-
-    def way(case: TestCase) -> Way:
-        """Through the caller's sidecar where routing is asked and the caller has one."""
-        if isinstance(case.expected, AccessExpected):
-            return way_to_judge(evaluator, case.request)
-        return Way.ROUTED if case.request.identity in callers else Way.DIRECT
 
     def compare(case: TestCase, observed: Observation) -> Verdict:
         match case.expected:
@@ -120,8 +112,7 @@ def _ask_envoy(mesh: Mesh, cases: Sequence[TestCase], console: Console) -> list[
                 is_there = observed.redirect is not None and observed.redirect.leads_to(target)
                 return Verdict(is_expected=is_there, words=observed.words)
 
-    errands = [Errand(request=case.request, way=way(case)) for case in cases]
-    observations = observe_errands(mesh, errands, console)
+    observations = observe_errands(mesh, engine, errands_of(mesh, cases), console)
     return [compare(case, observed) for case, observed in zip(cases, observations, strict=True)]
 
 

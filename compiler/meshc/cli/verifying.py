@@ -20,7 +20,7 @@ from meshc.cli.project import (
 )
 from meshc.diagnostics import Diagnostic
 from meshc.errors import InternalError
-from meshc.files import read_source
+from meshc.files import configuration_files, read_source, reason
 from meshc.frontend import Analysis
 from meshc.ir import Mesh
 from meshc.lower.groups import groups_of
@@ -29,8 +29,6 @@ from meshc.source import SourceFile
 from meshc.target import Document, Emission, Target
 from meshc.targets import TargetError, find_target
 from meshc.verification import ReadBackError, verify, verify_files
-
-_SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 def run(arguments: Arguments, console: Console) -> int:
@@ -126,7 +124,10 @@ def _unread(error: ReadBackError) -> tuple[Diagnostic, ...]:
 
 def _texts(folder: Path) -> dict[str, SourceFile]:
     """The configuration files in a folder, by the paths that people know. Raises UsageError if there are none."""
-    files = sorted(one for one in folder.rglob("*") if one.suffix in _SUFFIXES and one.is_file())
+    try:
+        files = configuration_files(folder) if folder.is_dir() else ()
+    except OSError as error:
+        raise UsageError(f"cannot read `{error.filename}`: {reason(error)}") from error
     if not files:
         raise UsageError(f"no compiled files in `{folder}`; `meshc compile` writes them")
     found: dict[str, SourceFile] = {}

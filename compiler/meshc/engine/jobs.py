@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +10,20 @@ from meshc import ir
 from meshc.engine.errands import Errand, visits_of
 from meshc.engine.network import IsolationUnavailableError, isolate
 from meshc.engine.observation import Observation
+from meshc.engine.placement import PlacedMesh
 from meshc.engine.processes import EnvoyError, find_envoy
 from meshc.engine.scene import Scene
+from meshc.engine.sidecars import EnvoySidecars, Sidecars
 from meshc.engine.translate import EngineError
 from meshc.targets import find_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What to run: `target` is the name of the target whose files the sidecars run. `isolated`: in a network of its own."""
+    """What to run: `engine` says by what, `envoy` or `proxy`. `isolated`: in a network of its own."""
 
     mesh: ir.Mesh
-    target: str
+    engine: str
     errands: tuple[Errand, ...]
     isolated: bool = True
 
@@ -53,7 +56,16 @@ def run(job: Job) -> Report:
 
 
 async def _observe(job: Job, directory: Path, *, has_ipv6: bool) -> tuple[Observation, ...]:
-    target = find_target(job.target)
     visits = visits_of(job.errands)
-    async with Scene(job.mesh, target, find_envoy(), directory, has_ipv6=has_ipv6, visits=visits) as scene:
+    async with Scene(job.mesh, maker(job.engine), directory, has_ipv6=has_ipv6, visits=visits) as scene:
         return await scene.observe(job.errands)
+
+
+def maker(engine: str) -> Callable[[PlacedMesh, Path], Sidecars]:
+    """What makes the sidecars of an engine, `envoy` or `proxy`, for a placed mesh and a directory. Raises EnvoyError."""
+    if engine == "proxy":
+        from meshc.engine.proxies import ProxySidecars  # noqa: PLC0415  needs `meshc[proxy]`
+
+        return lambda placed, _: ProxySidecars(placed)
+    target, envoy = find_target("envoy"), find_envoy()
+    return lambda placed, directory: EnvoySidecars(placed, target, envoy, directory)

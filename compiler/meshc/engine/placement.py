@@ -41,11 +41,17 @@ class PlacedMesh:
 
 
 def place_mesh(
-    mesh: ir.Mesh, directory: Path, *, has_ipv6: bool, visits: Mapping[WorkloadKey, Sequence[str]]
+    mesh: ir.Mesh,
+    directory: Path,
+    *,
+    has_ipv6: bool,
+    visits: Mapping[WorkloadKey, Sequence[str]],
+    lowest_port: int = 0,
 ) -> PlacedMesh:
     """Choose addresses, issue certificates into `directory`, and adapt the mesh. `has_ipv6` adds an IPv6 listen address.
 
-    `visits` gives workloads the source addresses that requests of theirs come from, each a visitor's.
+    `visits` gives workloads the source addresses that requests of theirs come from, each a visitor's. Applications and
+    externals whose ports lie below `lowest_port`, which this process may not bind, listen 10,000 higher.
     """
     directory.mkdir(parents=True, exist_ok=True)
     authorities = {domain: Authority.create(domain) for domain in mesh.trust_domains}
@@ -60,11 +66,11 @@ def place_mesh(
     placement = Placement(
         instances={key: placer.instances(workload) for key, workload in keyed.items()},
         visitors={key: placer.visitors(keyed[key], sources) for key, sources in visits.items()},
-        externals={pair: (_address(5, index), pair[1]) for index, pair in enumerate(hosts)},
+        externals={pair: (_address(5, index), _raised(pair[1], lowest_port)) for index, pair in enumerate(hosts)},
         ca_file=PurePosixPath(directory / "externals.pem"),
     )
     return PlacedMesh(
-        mesh=_adapt(mesh, placement, issuer),
+        mesh=_adapt(mesh, placement, issuer, lowest_port),
         placement=placement,
         authorities=authorities,
         issuer=issuer,
@@ -138,24 +144,30 @@ def trust_domain_of(identity: str) -> str:
     return identity.removeprefix("spiffe://").partition("/")[0]
 
 
-def _adapt(mesh: ir.Mesh, placement: Placement, issuer: TokenIssuer) -> ir.Mesh:
+def _raised(port: int, lowest: int) -> int:
+    return port if port >= lowest else port + 10_000
+
+
+def _adapt(mesh: ir.Mesh, placement: Placement, issuer: TokenIssuer, lowest_port: int) -> ir.Mesh:
     return replace(
         mesh,
-        workloads=tuple(_adapt_workload(workload, placement, issuer) for workload in mesh.workloads),
+        workloads=tuple(_adapt_workload(workload, placement, issuer, lowest_port) for workload in mesh.workloads),
         externals=tuple(
             replace(one, ports=tuple(_adapt_port(port, issuer) for port in one.ports)) for one in mesh.externals
         ),
     )
 
 
-def _adapt_workload(workload: ir.Workload, placement: Placement, issuer: TokenIssuer) -> ir.Workload:
+def _adapt_workload(workload: ir.Workload, placement: Placement, issuer: TokenIssuer, lowest_port: int) -> ir.Workload:
     instances = placement.instances[(workload.namespace, workload.name)]
     return replace(
         workload,
         endpoints=tuple(_endpoint(workload, instance) for instance in instances) if _is_found(workload) else (),
         discovery=ir.Discovery.STATIC,
         dns_name=None,
-        ports=tuple(_adapt_port(port, issuer) for port in workload.ports),
+        ports=tuple(
+            replace(_adapt_port(port, issuer), target=_raised(port.target, lowest_port)) for port in workload.ports
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """A scene: the sidecars, stub services and clients of one whole mesh, running, with real requests sent through it."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import ip_address
@@ -10,21 +10,19 @@ from types import TracebackType
 from typing import Final, Self
 
 from meshc import ir
-from meshc.diagnostics import Severity
 from meshc.engine.authority import Authority, Credentials, Names
 from meshc.engine.client import Client
 from meshc.engine.errands import Errand, Way
 from meshc.engine.exchange import Outcome, Peer, Plaintext, Tls
 from meshc.engine.observation import Observation
 from meshc.engine.placement import PlacedMesh, instance_name, place_mesh, trust_domain_of
-from meshc.engine.processes import Envoy, Fleet, Sidecar
+from meshc.engine.sidecars import Sidecars, keys_of
 from meshc.engine.stubs import Protocol, Stub
 from meshc.engine.translate import EngineError, to_message, to_observation
 from meshc.ir import MtlsMode, PortPolicy
 from meshc.request import Request
 from meshc.semantics.decide import default_host, external_host
-from meshc.target import Instance, PlacedEmission, PortKey, Target, WorkloadKey
-from meshc.yaml_printer import print_yaml
+from meshc.target import Instance, WorkloadKey
 
 _AT_ONCE: Final = 16
 _ANSWER_S: Final = 10.0
@@ -34,40 +32,40 @@ _NO_VISITS: Final[Mapping[str, Sequence[str]]] = {}
 class Scene:
     """A running mesh, as an asynchronous context. Raises EngineError and EnvoyError for failures of its own.
 
-    `visits` are the source addresses of requests that callers' sidecars will be asked to send, by the callers' identity.
+    `sidecars` makes whatever enforces the placed mesh. `visits` are the source addresses of requests that callers' sidecars will be asked to send, by the callers' identity.
     """
 
     def __init__(
         self,
         mesh: ir.Mesh,
-        target: Target,
-        envoy: Envoy,
+        sidecars: Callable[[PlacedMesh, Path], Sidecars],
         directory: Path,
         *,
         has_ipv6: bool,
         visits: Mapping[str, Sequence[str]] = _NO_VISITS,
+        lowest_port: int = 0,
+        own: Collection[WorkloadKey] = (),
     ) -> None:
-        if target.place is None:
-            raise EngineError(f"the target `{target.name}` cannot be run on one machine")
         self._directory = directory
+        self._own = own
         self._callers = {workload.identity: (workload.namespace, workload.name) for workload in mesh.workloads}
         self._placed = place_mesh(
             mesh,
             directory / "tls",
             has_ipv6=has_ipv6,
             visits={self._callers[one]: sources for one, sources in visits.items() if one in self._callers},
+            lowest_port=lowest_port,
         )
-        self._emission = _checked(target.place(self._placed.mesh, self._placed.placement))
-        self._ports = _ports(self._placed.mesh)
+        self._sidecars = sidecars(self._placed, directory)
+        self._ports = keys_of(self._placed.mesh)
         self._credentials: dict[str, Credentials] = {}
         self._stack = AsyncExitStack()
-        self._fleet = Fleet(envoy, directory / "logs")
         self._client = Client(timeout_s=_ANSWER_S + _longest_delay_s(mesh))
 
     @property
-    def emission(self) -> PlacedEmission:
-        """What the sidecars run."""
-        return self._emission
+    def sidecars(self) -> Sidecars:
+        """What enforces the mesh."""
+        return self._sidecars
 
     @property
     def placed(self) -> PlacedMesh:
@@ -88,18 +86,17 @@ class Scene:
         await self._stack.aclose()
 
     async def _start(self) -> None:
-        await self._stack.enter_async_context(self._fleet)
         await self._stack.enter_async_context(self._client)
         for workload, instance in self._instances():
             name = instance_name(workload, instance.version)
-            for port in _applications(workload):
+            for port in _applications(workload) if (workload.namespace, workload.name) not in self._own else ():
                 await self._serve(name, port, instance.application, port.target, "stub.example")
         for external in self._placed.mesh.externals:
             for port in external.ports:
                 for host in external.hosts:
                     address, number = self._placed.placement.externals[(host, port.number)]
                     await self._serve(f"{external.namespace}.{external.name}", port, address, number, host)
-        await self._fleet.start([self._write(document.path) for document in self._emission.emission.documents])
+        await self._sidecars.start(self._stack)
 
     def _instances(self) -> Iterator[tuple[ir.Workload, Instance]]:
         placement = self._placed.placement
@@ -116,13 +113,6 @@ class Scene:
         stub = await self._stack.enter_async_context(Stub(name, protocol, credentials=credentials))
         await stub.start(address, number)
 
-    def _write(self, path: str) -> Sidecar:
-        document = next(one for one in self._emission.emission.documents if one.path == path)
-        file = self._directory / "envoy" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("".join(print_yaml(resource) for resource in document.resources), encoding="utf-8")
-        return Sidecar(name=path.removesuffix(".yaml").replace("/", "."), bootstrap=file)
-
     async def observe(self, errands: Sequence[Errand]) -> tuple[Observation, ...]:
         """Send requests, many at once, and return what became of each, in their order."""
         slots = asyncio.Semaphore(_AT_ONCE)
@@ -132,7 +122,7 @@ class Scene:
                 return await self._observe(errand)
 
         observations = await asyncio.gather(*(run(errand) for errand in errands))
-        self._fleet.check()
+        self._sidecars.check()
         return tuple(observations)
 
     async def _observe(self, errand: Errand) -> Observation:
@@ -163,7 +153,7 @@ class Scene:
         address = next((one for one in addresses if ip_address(one).version == wanted), None)
         if address is None:
             raise EngineError(f"this machine cannot send from the IPv6 address {request.source_ip}")
-        inbound = self._emission.inbound[(request.namespace, request.service, request.port)]
+        inbound = self._sidecars.inbound[(request.namespace, request.service, request.port)]
         return Peer(address=address, port=inbound, security=self._security(request, port), source=request.source_ip)
 
     def _security(self, request: Request, port: PortPolicy) -> Plaintext | Tls:
@@ -195,7 +185,7 @@ class Scene:
                 f"`{request.identity}` is no service of the program, so it has no sidecar to send through"
             )
         address = self._instance_at(caller, request.source_ip).outbound
-        number = self._emission.outbound.get((owner.namespace, owner.name, port.number))
+        number = self._sidecars.outbound.get((owner.namespace, owner.name, port.number))
         security: Plaintext | Tls = Plaintext()
         if port.protocol is ir.Protocol.TLS:
             own_name = external_host(owner.hosts) if isinstance(owner, ir.External) else None
@@ -234,15 +224,3 @@ def _all_settings(port: PortPolicy) -> Iterator[ir.Settings]:
 
 def _with_port(host: str, port: int) -> str:
     return host if ":" in host else f"{host}:{port}"
-
-
-def _checked(emission: PlacedEmission) -> PlacedEmission:
-    errors = [one for one in emission.emission.diagnostics if one.severity is Severity.ERROR]
-    if errors:
-        raise EngineError(f"{errors[0].span}: {errors[0].message}")
-    return emission
-
-
-def _ports(mesh: ir.Mesh) -> Mapping[PortKey, tuple[ir.Workload | ir.External, PortPolicy]]:
-    owners: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
-    return {(owner.namespace, owner.name, port.number): (owner, port) for owner in owners for port in owner.ports}

@@ -16,16 +16,16 @@ _TIMEOUT_S = 600
 
 
 def observe(
-    mesh: ir.Mesh, target: str, errands: Sequence[Errand], *, warn: Callable[[str], None]
+    mesh: ir.Mesh, engine: str, errands: Sequence[Errand], *, warn: Callable[[str], None]
 ) -> tuple[Observation, ...]:
-    """Run a mesh's sidecars, send requests, and return what became of each, in their order.
+    """Run a mesh's sidecars, by `envoy` or by `proxy`, send requests, and return what became of each, in their order.
 
     `warn` is told where the machine gives no network of its own, so that only addresses in 127.0.0.0/8 can be used.
     Raises EngineError with a text for the user.
     """
     if not errands:
         return ()
-    job = Job(mesh=mesh, target=target, errands=tuple(errands))
+    job = Job(mesh=mesh, engine=engine, errands=tuple(errands))
     report = _ask(job)
     if report.not_isolated is not None:
         warn(f"no network of its own: {report.not_isolated}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from meshc.decisions_json import decision_to_json, request_to_json
 from meshc.explaining.model import EditedLines, ProgramChange, Remedies, RequestChange
+from meshc.explaining.origins import NO_ORIGINS, Origins
 from meshc.ir import Mesh
 from meshc.semantics.applied import Applied, CountingLimit
 from meshc.semantics.explain import (
@@ -19,8 +20,13 @@ from meshc.semantics.show import show_destination
 from meshc.target import Json
 
 
-def explanation_to_json(explanation: Explanation, remedies: Remedies, mesh: Mesh) -> Mapping[str, Json]:
-    """An explanation; `judged` is the request as the caller's proxy sees it, or null."""
+def explanation_to_json(
+    explanation: Explanation, remedies: Remedies, mesh: Mesh, origins: Origins = NO_ORIGINS
+) -> Mapping[str, Json]:
+    """An explanation; `judged` is the request as the caller's proxy sees it, or null.
+
+    `origins` are the places of a program that those of compiled files are from, each by the place that it stands beside.
+    """
     facts = explanation.facts
     judged: Json = None
     if facts is not None:
@@ -39,6 +45,11 @@ def explanation_to_json(explanation: Explanation, remedies: Remedies, mesh: Mesh
             "programs": [_program_change(one) for one in remedies.programs],
             "notes": list(remedies.notes),
         },
+        **(
+            {"origins": {str(place): [str(one) for one in spans] for place, spans in origins.items()}}
+            if origins
+            else {}
+        ),
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from meshc.explaining.model import EditedLines, ProgramChange, Remedies, RequestChange
+from meshc.explaining.origins import NO_ORIGINS, Origins
 from meshc.ir import Effect
 from meshc.request import Decision
 from meshc.semantics.applied import Applied, CountingLimit
@@ -39,14 +40,20 @@ COLOURED = Style(good="\x1b[32m", bad="\x1b[31m", strong="\x1b[1m", faint="\x1b[
 _NOTHING = Remedies()
 
 
-def render_explanation(explanation: Explanation, remedies: Remedies = _NOTHING, style: Style = PLAIN) -> str:
-    """An explanation as lines of text, ending in a line end. What users wrote is shown without control characters."""
-    return "".join(f"{line}\n" for line in _Writer(style).all(explanation, remedies))
+def render_explanation(
+    explanation: Explanation, remedies: Remedies = _NOTHING, style: Style = PLAIN, origins: Origins = NO_ORIGINS
+) -> str:
+    """An explanation as lines of text, ending in a line end. What users wrote is shown without control characters.
+
+    `origins` are the lines of a program that places in compiled files are from; they stand beside these.
+    """
+    return "".join(f"{line}\n" for line in _Writer(style, origins).all(explanation, remedies))
 
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
     style: Style
+    origins: Origins
 
     def all(self, explanation: Explanation, remedies: Remedies) -> Iterator[str]:
         yield self._headline(explanation.decision)
@@ -63,7 +70,7 @@ class _Writer:
     def _headline(self, decision: Decision) -> str:
         reason = f": {decision.reason}" if decision.reason else ""
         redirect = "" if decision.redirect is None else f" to {_safe(decision.redirect)}"
-        place = "" if decision.rule is None else f" ({_place(decision.rule)})"
+        place = "" if decision.rule is None else f" ({self._places(decision.rule)})"
         return f"{self._outcome(decision)}{redirect}{reason}{place}"
 
     def _outcome(self, decision: Decision) -> str:
@@ -187,7 +194,12 @@ class _Writer:
         return f"{colour}{text}{self.style.end}" if colour else text
 
     def _at(self, span: Span | None) -> str:
-        return "" if span is None else f"  {self._in(self.style.faint, _place(span))}"
+        return "" if span is None else f"  {self._in(self.style.faint, self._places(span))}"
+
+    def _places(self, span: Span) -> str:
+        """A place, and where it is from."""
+        origins = ", ".join(map(str, self.origins.get(span, ())))
+        return f"{_place(span)}, from {origins}" if origins else _place(span)
 
 
 def _notes(stage: StageFinding, finding: RuleFinding) -> str:

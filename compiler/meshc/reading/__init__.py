@@ -6,6 +6,7 @@ Here is what every reader shares: objects with their places, and what a reading 
 from meshc.reading.bare import bare
 from meshc.reading.model import Aspect, Assumption, Reader, Reading, Unknown
 from meshc.reading.objects import ConfigObject, Step, objects_of_documents, objects_of_source
+from meshc.reading.read import read_objects
 
 __all__ = [
     "Aspect",
@@ -18,4 +19,5 @@ __all__ = [
     "bare",
     "objects_of_documents",
     "objects_of_source",
+    "read_objects",
 ]

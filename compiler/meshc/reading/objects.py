@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
-from meshc.diagnostics import Diagnostic
+from meshc.diagnostics import Diagnostic, diagnose
 from meshc.inventory.documents import read_documents
 from meshc.inventory.nodes import ListNode, MapNode, Node, Scalar
 from meshc.source import SourceFile, Span
@@ -17,6 +17,9 @@ from meshc.target import Document, Json
 
 Step = str | int
 """A key, or a place in a list."""
+
+_INVALID: Final = "configuration-invalid"
+_NOTHING: Final[Mapping[str, str]] = {}
 
 _LARGEST_INTEGER: Final = 400
 """Digits; more stay a text. No field of any API has as many."""
@@ -75,8 +78,15 @@ class ConfigObject:
 def objects_of_source(source: SourceFile) -> tuple[tuple[ConfigObject, ...], tuple[Diagnostic, ...]]:
     """The objects of a YAML or JSON file, those in a `List` one by one, and what of the file could not be read."""
     documents = read_documents(source)
-    found = tuple(one for root in documents.roots for one in _unlisted(root, source.path))
-    return found, tuple(replace(one, name="configuration-invalid") for one in documents.diagnostics)
+    found: list[ConfigObject] = []
+    wrong = [replace(one, name=_INVALID) for one in documents.diagnostics]
+    for root in documents.roots:
+        for one in _unlisted(root, source.path):
+            if isinstance(one, ConfigObject):
+                found.append(one)
+            else:
+                wrong.append(one)
+    return tuple(found), tuple(wrong)
 
 
 def objects_of_documents(documents: Iterable[Document], folder: str) -> tuple[ConfigObject, ...]:
@@ -88,16 +98,32 @@ def objects_of_documents(documents: Iterable[Document], folder: str) -> tuple[Co
     )
 
 
-def _unlisted(root: MapNode, file: str) -> Iterator[ConfigObject]:
-    """A document, or what `kubectl get -o yaml` and its like put into one."""
-    kind, items = root.entries.get("kind"), root.entries.get("items")
-    is_list = kind is not None and isinstance(kind[1], Scalar) and kind[1].text.endswith("List")
-    if is_list and items is not None and isinstance(items[1], ListNode):
-        for item in items[1].items:
-            if isinstance(item, MapNode):
-                yield from _unlisted(item, file)
+def _unlisted(root: MapNode, file: str, inherited: Mapping[str, str] = _NOTHING) -> Iterator[ConfigObject | Diagnostic]:
+    """A document, or what `kubectl get -o yaml` and its like put into one. `inherited` is what an item leaves to its list to say."""
+    kind, version = _word(root, "kind"), _word(root, "apiVersion")
+    if kind.endswith("List"):
+        # The API's own lists say once, in their kind, what each of their items is.
+        said = {"apiVersion": version, "kind": kind.removesuffix("List")} if kind != "List" else _NOTHING
+        items = root.entries.get("items")
+        match items:
+            case None | (_, Scalar(is_null=True)):
+                return
+            case (_, ListNode(items=listed)):
+                for item in listed:
+                    if isinstance(item, MapNode):
+                        yield from _unlisted(item, file, said)
+                    else:
+                        yield diagnose(_INVALID, item.span, f"an item of `{kind}` is no object")
+            case (_, other):
+                yield diagnose(_INVALID, other.span, f"the `items` of `{kind}` are no list")
         return
-    yield ConfigObject(data=cast("Mapping[str, Json]", _plain(root)), file=file, node=root)
+    data = cast("Mapping[str, Json]", _plain(root))
+    yield ConfigObject(data={**inherited, **data}, file=file, node=root)
+
+
+def _word(node: MapNode, key: str) -> str:
+    entry = node.entries.get(key)
+    return entry[1].text if entry is not None and isinstance(entry[1], Scalar) else ""
 
 
 def _span_of(node: Node, steps: Sequence[Step]) -> Span:

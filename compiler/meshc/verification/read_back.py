@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
+from meshc.compiled import compiled_text
 from meshc.diagnostics import Diagnostic
 from meshc.ir import Mesh
-from meshc.reading import Reader, Reading, bare, objects_of_documents, objects_of_source
+from meshc.reading import Reader, Reading, objects_of_documents, objects_of_source, read_objects
 from meshc.source import SourceFile
 from meshc.target import Document, Target, TargetOptions
-from meshc.yaml_printer import print_documents
 
 
 class ReadBackError(Exception):
@@ -20,7 +20,7 @@ class ReadBackError(Exception):
 
 def read_back(target: Target, mesh: Mesh, documents: Iterable[Document], options: TargetOptions) -> Reading:
     """What emitted documents say, for the services of `mesh`; every place is the start of a file. Raises ReadBackError."""
-    return _reader(target)(objects_of_documents(documents, target.name), bare(mesh), options)
+    return read_objects(_reader(target), objects_of_documents(documents, target.name), mesh, options)
 
 
 def read_texts(target: Target, mesh: Mesh, texts: Mapping[str, str], options: TargetOptions) -> Reading:
@@ -29,12 +29,12 @@ def read_texts(target: Target, mesh: Mesh, texts: Mapping[str, str], options: Ta
     wrong = tuple(one for _, diagnostics in read for one in diagnostics)
     if wrong:
         raise ReadBackError("files of the configuration cannot be read", wrong)
-    return _reader(target)([one for objects, _ in read for one in objects], bare(mesh), options)
+    return read_objects(_reader(target), [one for objects, _ in read for one in objects], mesh, options)
 
 
 def texts_of(target: Target, documents: Iterable[Document]) -> dict[str, str]:
-    """The files of a target as they are written, by their paths below the output folder; what heads them is left out."""
-    return {f"{target.name}/{one.path}": print_documents(one.resources) for one in documents}
+    """The files of a target as they are written, by their paths below the output folder."""
+    return {f"{target.name}/{one.path}": compiled_text(one) for one in documents}
 
 
 def _reader(target: Target) -> Reader:

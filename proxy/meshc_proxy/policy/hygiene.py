@@ -37,6 +37,23 @@ def clean_outbound(headers: Headers) -> Headers:
     return tuple((name, value) for name, value in headers if name != _XFCC and not name.startswith(_SPOOFABLE_PREFIXES))
 
 
+def without_port(authority: bytes) -> bytes:
+    """An authority as the application gets it: the host alone, without a final dot, in the letters that were sent.
+
+    Source: Envoy's `strip_any_host_port` and `strip_trailing_host_dot`.
+    """
+    host, colon, port = authority.rpartition(b":")
+    return without_dot(host if colon and port.isdigit() else authority)
+
+
+def without_dot(authority: bytes) -> bytes:
+    """An authority without its host's final dot; a port stays."""
+    host, colon, port = authority.rpartition(b":")
+    if colon and port.isdigit():
+        return host.removesuffix(b".") + colon + port
+    return authority.removesuffix(b".")
+
+
 def drop_token(headers: Headers, sources: tuple[tuple[str, str], ...]) -> Headers:
     """Without the headers that a verified token was read from: pairs of a header and what stands before the token."""
     places = [(name.lower().encode(), prefix.encode()) for name, prefix in sources]

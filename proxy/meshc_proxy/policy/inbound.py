@@ -16,7 +16,7 @@ from meshc.semantics.decide import UNKNOWN_DESTINATION
 from meshc.semantics.facts import Facts
 from meshc.semantics.normalize import connection_facts
 from meshc_proxy.policy import replies
-from meshc_proxy.policy.hygiene import clean_inbound, drop_token
+from meshc_proxy.policy.hygiene import clean_inbound, drop_token, without_port
 from meshc_proxy.policy.moment import Moment
 from meshc_proxy.policy.rate_limits import Buckets
 from meshc_proxy.policy.replies import Reply
@@ -99,14 +99,26 @@ class _Case:
 
 
 def build_snapshot(
-    mesh: Mesh, namespace: str, name: str, keys: Mapping[int, Mapping[str, KeySet]] | None = None
+    mesh: Mesh,
+    namespace: str,
+    name: str,
+    keys: Mapping[int, Mapping[str, KeySet]] | None = None,
+    *,
+    before: Snapshot | None = None,
 ) -> Snapshot:
-    """The snapshot of one workload. Raises LookupError if the mesh has no such workload."""
+    """The snapshot of one workload. Raises LookupError if the mesh has no such workload.
+
+    A limit that was in the snapshot `before` goes on with its buckets.
+    """
     found = [one for one in mesh.workloads if (one.namespace, one.name) == (namespace, name)]
     if not found:
         raise LookupError(f"no workload `{namespace}.{name}`")
     (workload,) = found
-    limits = {policy.number: tuple(_limit(one) for one in policy.limits) for policy in workload.ports}
+    old = {} if before is None else before.limits
+    limits = {
+        policy.number: tuple(_limit(one, old.get(policy.number, ())) for one in policy.limits)
+        for policy in workload.ports
+    }
     return Snapshot(evaluator=Evaluator(mesh), workload=workload, limits=limits, keys=keys or {})
 
 
@@ -132,6 +144,15 @@ def decide_inbound(snapshot: Snapshot, number: int, head: RequestHead, peer: Pee
         decision = snapshot.evaluator.malformed(compiled, request, facts)
         return Refuse(decision=decision) if decision.status is None else Answer(reply=replies.BAD_REQUEST)
     return _judge(_Case(snapshot=snapshot, policy=policy, head=head, peer=peer, facts=facts), now)
+
+
+def facts_of(snapshot: Snapshot, number: int, head: RequestHead, peer: Peer) -> Facts | None:
+    """What conditions see of a request, as logs ask them; None for one that is none of the model."""
+    compiled = snapshot.evaluator.port((snapshot.workload.namespace, snapshot.workload.name, number))
+    facts = (
+        None if compiled is None else snapshot.evaluator.observe(compiled, _request(snapshot, number, head, peer, None))
+    )
+    return None if isinstance(facts, Malformed) else facts
 
 
 def _judge(case: _Case, now: Moment) -> Inbound:
@@ -177,11 +198,13 @@ def _forwarded(case: _Case, token: GoodToken | None) -> RequestHead:
     identity = case.peer.identity if facts.identity is not None else None
     own = case.snapshot.workload.identity
     cleaned = clean_inbound(headers, peer=identity, own=own, address=case.peer.address, scheme=head.scheme)
-    return replace(head, path=target_of(facts), headers=cleaned)
+    return replace(head, path=target_of(facts), authority=without_port(head.authority), headers=cleaned)
 
 
-def _limit(limit: RateLimit) -> Limit:
-    return Limit(limit=limit, holds=condition_check(limit.condition), buckets=Buckets(limit))
+def _limit(limit: RateLimit, before: tuple[Limit, ...]) -> Limit:
+    same = next((one for one in before if one.limit == limit), None)
+    buckets = Buckets(limit) if same is None else same.buckets
+    return Limit(limit=limit, holds=condition_check(limit.condition), buckets=buckets)
 
 
 def _request(snapshot: Snapshot, number: int, head: RequestHead | None, peer: Peer, sni: str | None) -> Request:

@@ -26,7 +26,7 @@ from meshc.semantics.decide import CompiledPort, PortKey, first_route
 from meshc.semantics.facts import Facts
 from meshc.semantics.routing import FaultCheck, active_faults, leaving_request, redirect_target
 from meshc_proxy.policy import replies
-from meshc_proxy.policy.hygiene import clean_outbound
+from meshc_proxy.policy.hygiene import clean_outbound, without_dot
 from meshc_proxy.policy.inbound import Snapshot
 from meshc_proxy.policy.replies import Flag, Reply
 from meshc_proxy.policy.texts import encoded, target_of, with_head
@@ -97,6 +97,13 @@ def decide_outbound(snapshot: Snapshot, called: PortKey, head: RequestHead, chan
     return replace(outcome, delay_ms=delay_ms)
 
 
+def call_facts(snapshot: Snapshot, called: PortKey, head: RequestHead) -> Facts | None:
+    """What conditions see of a call, as logs ask them; None for one that is none of the model."""
+    compiled = snapshot.evaluator.port(called)
+    facts = None if compiled is None else snapshot.evaluator.observe(compiled, _request(snapshot, called, head))
+    return None if isinstance(facts, Malformed) else facts
+
+
 def change_headers(headers: Headers, changes: tuple[HeaderChange, ...], direction: str) -> Headers:
     """The changes of a route, in order, to headers of the `direction` `request` or `response`."""
     for change in changes:
@@ -147,16 +154,17 @@ def _act(call: _Call, chance: Chance) -> Outbound:
             reply = Reply(status=status, body=body.encode(), details="direct_response")
             return AnswerLater(reply=_changed(reply, call.settings), route=route)
         case Forward(destinations=destinations):
-            return _send(call, _choose(destinations, chance), chance)
+            return _send(call, choose(destinations, chance), chance)
         case _:
             assert_never(route.action)
 
 
 def _redirect(redirect: Redirect, route: Route, call: _Call) -> Reply:
-    """The target with the caller's own scheme, host and query where it names none."""
+    """The target with the caller's own scheme, host and query where it names none. Source: Envoy's `path_redirect`."""
     target = redirect_target(redirect.target, route.path, call.facts)
-    base = b"" if "://" in target else call.head.scheme + b"://" + call.head.authority
-    query = b"" if call.facts.query_text is None else b"?" + encoded(call.facts.query_text)
+    base = b"" if "://" in target else call.head.scheme + b"://" + without_dot(call.head.authority)
+    has_query = "?" in target or call.facts.query_text is None
+    query = b"" if has_query else b"?" + encoded(call.facts.query_text or "")
     location = (b"location", base + encoded(target) + query)
     return _changed(Reply(status=redirect.status, headers=(location,), details="direct_response"), call.settings)
 
@@ -165,7 +173,7 @@ def _changed(reply: Reply, settings: Settings) -> Reply:
     return replace(reply, headers=change_headers(reply.headers, settings.header_changes, "response"))
 
 
-def _choose(destinations: tuple[Destination, ...], chance: Chance) -> Destination:
+def choose(destinations: tuple[Destination, ...], chance: Chance) -> Destination:
     """One of the destinations, each as often as its weight says."""
     weighty = [one for one in destinations if one.weight > 0]
     left = chance() * sum(one.weight for one in weighty)
@@ -202,6 +210,7 @@ def _send(call: _Call, destination: Destination, chance: Chance) -> Outbound:
 def _left(call: _Call, leaving: Facts) -> RequestHead:
     """The head that leaves: the path that was matched, or what it was rewritten to, and never what was not looked at."""
     authority = call.head.authority if call.settings.rewrite_host is None else encoded(leaving.host or "")
+    authority = without_dot(authority)
     headers = clean_outbound(call.head.headers)
     if call.route is not None:
         headers = change_headers(headers, call.settings.header_changes, "request")

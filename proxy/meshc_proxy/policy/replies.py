@@ -19,6 +19,17 @@ class Flag(Enum):
     NO_ROUTE = "NR"
     RATE_LIMITED = "RL"
     FAULT_INJECTED = "FI"
+    UPSTREAM_FAILED = "UF"
+    UPSTREAM_ENDED = "UC"
+    UPSTREAM_REFUSED = "UR"
+    UPSTREAM_TIMEOUT = "UT"
+    UPSTREAM_NOT_UNDERSTOOD = "UPE"
+    NO_UPSTREAM = "UH"
+    OVERFLOW = "UO"
+    RETRIES_USED_UP = "URX"
+    IDLE = "SI"
+    CLIENT_LEFT = "DC"
+    DENIED = "UAEX"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +49,26 @@ RATE_LIMITED: Final = Reply(
     status=429, body=b"local_rate_limited", flag=Flag.RATE_LIMITED, details="local_rate_limited"
 )
 NO_ROUTE: Final = Reply(status=404, flag=Flag.NO_ROUTE, details="route_not_found")
+NO_UPSTREAM: Final = Reply(
+    status=503, body=b"no healthy upstream", flag=Flag.NO_UPSTREAM, details="no_healthy_upstream"
+)
+UPSTREAM_TIMEOUT: Final = Reply(
+    status=504, body=b"upstream request timeout", flag=Flag.UPSTREAM_TIMEOUT, details="response_timeout"
+)
+UPSTREAM_NOT_UNDERSTOOD: Final = Reply(
+    status=502,
+    body=b"upstream connect error or disconnect/reset before headers. reset reason: protocol error",
+    flag=Flag.UPSTREAM_NOT_UNDERSTOOD,
+    details="upstream_reset_before_response_started{protocol_error}",
+)
+IDLE: Final = Reply(status=504, body=b"stream timeout", flag=Flag.IDLE, details="stream_idle_timeout")
+OVERFLOW: Final = Reply(
+    status=503,
+    body=b"upstream connect error or disconnect/reset before headers. reset reason: overflow",
+    headers=((b"x-envoy-overloaded", b"true"),),
+    flag=Flag.OVERFLOW,
+    details="upstream_reset_before_response_started{overflow}",
+)
 
 _GRPC_STATUSES: Final = {400: 13, 401: 16, 403: 7, 404: 12, 429: 8, 502: 14, 503: 14, 504: 14}
 _UNKNOWN: Final = 2
@@ -49,6 +80,13 @@ def unauthenticated(text: str) -> Reply:
     challenge = (b"www-authenticate", b'Bearer realm="", error="invalid_token"')
     details = f"jwt_authn_access_denied{{{text.replace(' ', '_')}}}"
     return Reply(status=401, body=text.encode(), headers=(challenge,), details=details)
+
+
+def upstream_failed(flag: Flag, reason: str) -> Reply:
+    """No answer came from where the request was sent; `reason` is Envoy's word for why."""
+    text = f"upstream connect error or disconnect/reset before headers. reset reason: {reason}"
+    details = f"upstream_reset_before_response_started{{{reason.replace(' ', '_')}}}"
+    return Reply(status=503, body=text.encode(), flag=flag, details=details)
 
 
 def reply_events(request: RequestHead, reply: Reply) -> tuple[ResponseHead | Data | End, ...]:
@@ -72,4 +110,5 @@ def _grpc_events(request: RequestHead, reply: Reply) -> tuple[ResponseHead | End
     )
     if message:
         headers = (*headers, (b"grpc-message", message))
+    headers = (*headers, *reply.headers)
     return ResponseHead(stream=request.stream, status=200, headers=headers, ends=True), End(stream=request.stream)

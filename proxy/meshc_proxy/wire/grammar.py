@@ -11,7 +11,7 @@ from meshc_proxy.wire.events import Fault, Headers, Refusal
 _TOKEN: Final = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _VISIBLE: Final = re.compile(rb"[\x21-\x7e]+")
-_METHOD: Final = re.compile(rb"[A-Z][A-Z0-9_-]{0,63}")
+_METHOD: Final = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]{1,64}")
 _AUTHORITY: Final = re.compile(
     rb"(?:[0-9A-Za-z](?:[0-9A-Za-z._~-]{0,252}[0-9A-Za-z_.])?|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?"
 )

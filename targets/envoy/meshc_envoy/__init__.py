@@ -6,10 +6,7 @@
 from pathlib import PurePosixPath
 from typing import Final
 
-from meshc.ir import Mesh
-from meshc.reading import Aspect
-from meshc.target import Emission, Target, TargetOptions
-from meshc_envoy.addresses import (
+from meshc.addresses import (
     FIRST_INBOUND_PORT,
     OUTBOUND_PORT,
     cluster_name,
@@ -17,10 +14,14 @@ from meshc_envoy.addresses import (
     inbound_ports,
     tcp_listener_ports,
 )
+from meshc.ir import Mesh
+from meshc.reading import Aspect
+from meshc.target import Emission, Target, TargetOptions
 from meshc_envoy.emit import emit
 from meshc_envoy.options import Certificates, EmitOptions, SocketAddress
 from meshc_envoy.place import place
 from meshc_envoy.read import ASSUMES, BUNDLES, expressed, read
+from meshc_envoy.read.sites import sites
 from meshc_envoy.support import SUPPORT
 
 
@@ -49,6 +50,7 @@ TARGET: Final = Target(
     emit=_emit,
     place=place,
     read=read,
+    sites=sites,
     reads=frozenset(Aspect),
     expressed=expressed,
     assumes=_assumes,

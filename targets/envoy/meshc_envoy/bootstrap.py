@@ -3,8 +3,8 @@
 from typing import Final
 
 from meshc import ir
+from meshc.addresses import ordered_ports
 from meshc.target import Json
-from meshc_envoy.addresses import ordered_ports
 from meshc_envoy.balancing import locality_of
 from meshc_envoy.callers import caller_of
 from meshc_envoy.clusters import named_cluster

@@ -5,9 +5,9 @@ from ipaddress import ip_address
 from typing import Final
 
 from meshc import ir
+from meshc.addresses import FIRST_INBOUND_PORT, ordered_ports, peer_addresses, service_host
 from meshc.source import BUILTIN
 from meshc.target import Json
-from meshc_envoy.addresses import FIRST_INBOUND_PORT, ordered_ports, peer_addresses, service_host
 from meshc_envoy.balancing import Address, balance_fields, localities
 from meshc_envoy.options import SocketAddress
 from meshc_envoy.protocols import protocol_options

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from meshc import ir
+from meshc.addresses import ordered_ports, tcp_listener_ports
 from meshc.target import PortKey
-from meshc_envoy.addresses import ordered_ports, tcp_listener_ports
 from meshc_envoy.reach import identity_at, may_reach, route_destinations, visible_routes
 
 Peer = tuple[ir.Workload, ir.PortPolicy]

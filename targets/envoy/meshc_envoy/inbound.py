@@ -5,10 +5,10 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from meshc import ir
+from meshc.addresses import inbound_ports
 from meshc.target import Json
 from meshc_envoy.access import StageRules, http_filters, network_filters, stage_rules
 from meshc_envoy.access_logs import PLAINTEXT_CHAIN, LogPoint, connection_logs, refused_connection_logs, request_logs
-from meshc_envoy.addresses import inbound_ports
 from meshc_envoy.balancing import Address
 from meshc_envoy.clusters import cluster
 from meshc_envoy.connection_manager import inbound_manager, plain_route

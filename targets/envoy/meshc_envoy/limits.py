@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from meshc import ir
+from meshc.addresses import service_host
 from meshc.diagnostics import Diagnostic, diagnose
-from meshc_envoy.addresses import service_host
 from meshc_envoy.atom_limits import check_atom
 from meshc_envoy.conditions import alternatives, atoms_of
 from meshc_envoy.inbound import waits_for_caller

@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from meshc import ir
+from meshc.addresses import inbound_ports
 from meshc.diagnostics import Diagnostic, Label, diagnose
 from meshc.target import Json
-from meshc_envoy.addresses import inbound_ports
 from meshc_envoy.balancing import Address
 from meshc_envoy.clusters import cluster
 from meshc_envoy.connection_manager import metrics_manager

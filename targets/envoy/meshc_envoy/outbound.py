@@ -7,10 +7,10 @@ listener of its own.
 from collections.abc import Iterable
 
 from meshc import ir
+from meshc.addresses import OUTBOUND_PORT
 from meshc.target import Json
 from meshc_envoy.access import HTTP_RBAC
 from meshc_envoy.access_logs import request_logs
-from meshc_envoy.addresses import OUTBOUND_PORT
 from meshc_envoy.callers import Caller
 from meshc_envoy.clusters import peer_cluster
 from meshc_envoy.conditions import atoms_of

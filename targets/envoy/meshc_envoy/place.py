@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from meshc import ir
+from meshc.addresses import OUTBOUND_PORT, cluster_name, external_cluster, inbound_ports, tcp_listener_ports
 from meshc.target import Instance, PlacedEmission, Placement, PortKey
-from meshc_envoy.addresses import OUTBOUND_PORT, cluster_name, external_cluster, inbound_ports, tcp_listener_ports
 from meshc_envoy.emit import Sidecar, emit_sidecars
 from meshc_envoy.options import EmitOptions, SocketAddress
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from meshc import ir
+from meshc.addresses import cluster_name
 from meshc.target import PortKey
-from meshc_envoy.addresses import cluster_name
 from meshc_envoy.directory import Directory
 from meshc_envoy.reach import route_destinations, visible_routes
 

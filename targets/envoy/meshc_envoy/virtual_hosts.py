@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from meshc import ir
+from meshc.addresses import cluster_name, ordered_ports, service_names
 from meshc.target import Json, PortKey
-from meshc_envoy.addresses import cluster_name, ordered_ports, service_names
 from meshc_envoy.callers import Caller
 from meshc_envoy.conditions import atoms_of
 from meshc_envoy.egress import is_wildcard

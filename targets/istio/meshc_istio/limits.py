@@ -10,6 +10,7 @@ from meshc.passes.traffic_features import traffic_features
 from meshc_istio.callers import pod_labels
 from meshc_istio.options import Dataplane, EmitOptions
 
+_LOCAL: Final = "cluster.local"
 _WAYPOINT: Final = "enforce it with sidecars, or decide by identities, addresses and ports alone"
 
 
@@ -17,6 +18,7 @@ def check_limits(mesh: ir.Mesh, options: EmitOptions) -> Iterator[Diagnostic]:
     """What Istio would read otherwise, or not at all."""
     yield from _shared_pods(mesh)
     yield from _escaped_slashes(mesh)
+    yield from _local_domain(mesh)
     for workload in mesh.workloads:
         yield from _shared_ports(workload)
         yield from _versions(workload)
@@ -62,6 +64,20 @@ def _escaped_slashes(mesh: ir.Mesh) -> Iterator[Diagnostic]:
         message += " instead of refused with 400"
         advice = "the rest of a path is normalized alike, if the mesh is set up as `istio/mesh.yaml` says"
         yield diagnose("target-differs", first.span, message, advice=advice)
+
+
+def _local_domain(mesh: ir.Mesh) -> Iterator[Diagnostic]:
+    """In policies `cluster.local` stands for the mesh's own trust domain, so that no other mesh of this name can be meant."""
+    if mesh.trust_domain == _LOCAL or _LOCAL not in mesh.trust_domains:
+        return
+    for rule in (rule for one in mesh.workloads for port in one.ports for stage in port.access for rule in stage.rules):
+        named = (*rule.principals.include, *rule.principals.exclude)
+        exact = [one.identity for one in named if isinstance(one, ir.ExactIdentity)]
+        prefixes = [one.prefix for one in named if isinstance(one, ir.IdentityPrefix)]
+        if any(one.startswith(f"spiffe://{_LOCAL}/") for one in (*exact, *prefixes)):
+            message = f"istio takes an identity of `{_LOCAL}` for one of `{mesh.trust_domain}`"
+            advice = "give the other mesh a trust domain of its own"
+            yield diagnose("unsupported-by-target", rule.span, message, advice=advice)
 
 
 def _shared_ports(workload: ir.Workload) -> Iterator[Diagnostic]:

@@ -148,11 +148,11 @@ def test_what_cannot_be_imported(here: Path, meshc: Run, text: str, arguments: t
 
 BY_SELECTORS: Final = "equal, assuming that a pod selector names one service account"
 NORMALIZED: Final = (
-    "equal, assuming that Istio normalizes paths with MERGE_SLASHES"
+    "equal, assuming that Istio normalizes paths with MERGE_SLASHES and servers' sidecars do not retry by themselves"
     " and nothing answers with statuses of gRPC on a port that is not `grpc`\n"
 )
 OUTWARD: Final = (
-    "equal, assuming that Istio normalizes paths with MERGE_SLASHES"
+    "equal, assuming that Istio normalizes paths with MERGE_SLASHES and servers' sidecars do not retry by themselves"
     " and no path that leaves the mesh holds `%00`, `%2F` or `%5C`"
 )
 OF_GATEWAYS: Final = "routes of gateways cannot be said"

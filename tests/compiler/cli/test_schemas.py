@@ -81,3 +81,13 @@ traffic cart { route GET /old { redirect "/items/1" } }
 def test_the_manifest(project: Path, meshc: Meshc) -> None:
     assert meshc("compile").status == 0
     validate("manifest", (project / "deploy" / "manifest.json").read_text(encoding="utf-8"))
+
+
+def test_explanations_by_way_of_a_target(project: Path, meshc: Meshc) -> None:
+    text = meshc("explain", "--via", "istio", "--format", "json", "web GET cart /items/1").out
+    validate("explanation", text)
+    shown = json.loads(text)
+    assert shown["via"] == "istio"
+    rules = [rule["rule"] for one in shown["destinations"] for stage in one["stages"] for rule in stage["rules"]]
+    assert [shown["origins"][one] for one in rules] == [["policies/shop.mesh:4"]]
+    assert "origins" not in json.loads(meshc("explain", "--format", "json", "web GET cart /items/1").out)

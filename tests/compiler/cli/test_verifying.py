@@ -11,6 +11,7 @@ import pytest
 import meshc_istio
 from meshc.ir import Mesh
 from meshc.target import Emission, TargetOptions
+from meshc_harness.compare import analyze_text
 from meshc_harness.running import Ran
 
 PROGRAM = """namespace shop
@@ -168,7 +169,6 @@ def test_what_is_not_understood_fails_every_gate_that_it_may_touch(compiled: Pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("deploy/istio", "deploy/istio"), "one side must be a program"),
         ((".", "linkerd.yaml"), "configuration of Linkerd cannot be read yet"),
         ((".", "empty.yaml"), "holds no configuration of Istio or Envoy"),
         ((".", "broken.yaml"), "cannot be read"),
@@ -181,3 +181,64 @@ def test_operands_that_cannot_be_compared(compiled: Path, meshc: Run, arguments:
     ran = meshc("diff", *arguments)
     assert ran.status == 2
     assert words in ran.err
+
+
+def test_what_is_not_looked_into_is_not_passed_over(compiled: Path, meshc: Run) -> None:
+    elsewhere = compiled / "elsewhere"
+    elsewhere.mkdir()
+    Path("deploy/istio/more").symlink_to(elsewhere)
+    ran = meshc("verify", "--target", "istio", "--out", "deploy")
+    assert ran.status == 2
+    assert "cannot read `deploy/istio/more`: a link to a folder, which is not followed" in ran.err
+    ran = meshc("diff", "deploy/istio", "policies")
+    assert ran.status == 2
+    assert "a link to a folder" in ran.err
+
+
+def test_a_kustomization_that_leaves_a_file_out_is_found(compiled: Path, meshc: Run) -> None:
+    file = Path("deploy/istio/kustomization.yaml")
+    file.write_text(file.read_text(encoding="utf-8").replace("- shop/cart.yaml\n", ""), encoding="utf-8")
+    ran = meshc("verify", "--target", "istio", "--out", "deploy")
+    assert ran.status == 1
+    assert "is not applied: it is not among the resources" in ran.err
+    ran = meshc("diff", "policies", "deploy/istio", "--fail-on", "opened")
+    assert ran.status == 1
+
+
+def test_explain_by_way_of_a_target_names_both_places(compiled: Path, meshc: Run) -> None:
+    ran = meshc("explain", "--via", "istio", "web GET cart /items/secret")
+    assert ran.status == 0
+    assert "the program's" not in ran.err
+    first, *lines = ran.out.splitlines()
+    numbers = {
+        number for number, text in enumerate(FILE.read_text(encoding="utf-8").splitlines(), 1) if text == "  - from:"
+    }
+    assert first in {f"denied 403 (istio/shop/cart.yaml:{one}, from policies/shop.mesh:6)" for one in numbers}
+    shown = "\n".join(lines)
+    assert any(
+        f"allow shop.web to GET /items/** (not asked)  istio/shop/cart.yaml:{one}, from policies/shop.mesh:5" in shown
+        for one in numbers
+    )
+    # What would let it in is still said of the program.
+    assert "drop this deny  policies/shop.mesh:6" in shown
+
+
+def test_explain_says_where_a_target_decides_otherwise(
+    compiled: Path, meshc: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = analyze_text(PROGRAM.replace("deny web to GET /items/secret", "")).mesh
+    monkeypatch.setattr("meshc.cli.via.mesh_via", lambda *_: other)
+    ran = meshc("explain", "--via", "istio", "web GET cart /items/secret")
+    assert ran.out.startswith("allowed")
+    assert "note: the program itself says: denied 403; `meshc verify` finds where the two differ" in ran.out
+
+
+def test_explain_by_way_of_what_cannot_be_read_back(compiled: Path, meshc: Run) -> None:
+    ran = meshc("explain", "--via", "nothing", "web GET cart /items/a")
+    assert ran.status == 2
+    # A target that cannot express the program has nothing to be read back.
+    policies = compiled / "policies" / "shop.mesh"
+    policies.write_text(PROGRAM + 'access cart { deny anyone when header "a" == "b" }\n', encoding="utf-8")
+    ran = meshc("explain", "--via", "istio", "web GET cart /items/a")
+    assert ran.status == 1
+    assert "unsupported-by-target" in ran.err

@@ -1,5 +1,7 @@
 """Objects of configuration: what YAML and JSON say, and where each part stands."""
 
+import pytest
+
 from meshc.reading import objects_of_documents, objects_of_source
 from meshc.source import SourceFile
 from meshc.target import Document
@@ -47,3 +49,24 @@ def test_emitted_objects_are_at_the_start_of_their_file() -> None:
     first, second = objects_of_documents((document,), "istio")
     assert (first.data, second.kind) == ({"a": 1}, "A")
     assert str(second.span("spec", "rules", 1)) == "istio/x.yaml:1"
+
+
+def test_items_of_the_apis_own_lists_are_what_their_list_says() -> None:
+    text = (
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicyList\nitems: [{metadata: {name: a}}, {kind: B}]\n"
+    )
+    objects, wrong = objects_of_source(SourceFile("live.yaml", text))
+    assert [(one.group, one.kind, one.name) for one in objects] == [
+        ("security.istio.io", "AuthorizationPolicy", "a"),
+        ("security.istio.io", "B", ""),
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("items", "problem"), [("{}", "are no list"), ("[[]]", "is no object"), ("[a]", "is no object")]
+)
+def test_a_list_of_something_else_is_not_passed_over(items: str, problem: str) -> None:
+    objects, wrong = objects_of_source(SourceFile("live.yaml", f"kind: List\nitems: {items}\n"))
+    assert not objects
+    assert [(one.name, one.message.endswith(problem)) for one in wrong] == [("configuration-invalid", True)]

@@ -222,7 +222,6 @@ MALFORMED: list[tuple[str, list[tuple[bytes, bytes]]]] = [
     ("unknown pseudo", [*FIELDS, (b":x", b"y")]),
     ("status in a request", [*FIELDS, (b":status", b"200")]),
     ("no method", FIELDS[1:]),
-    ("lower-case method", [(b":method", b"get"), *FIELDS[1:]]),
     ("method with blank", [(b":method", b"GET /x"), *FIELDS[1:]]),
     ("user in authority", [*FIELDS[:2], (b":authority", b"u@a"), FIELDS[3]]),
     ("path in authority", [*FIELDS[:2], (b":authority", b"a/b"), FIELDS[3]]),

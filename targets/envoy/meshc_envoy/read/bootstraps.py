@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from meshc.reading import ConfigObject
 from meshc_envoy.read.messages import Message
+from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.process import check_process
 
 
 @dataclass(slots=True)
@@ -20,20 +22,21 @@ class Sidecar:
     endpoints: dict[str, Message] = field(default_factory=dict)
 
 
-def sidecar(source: ConfigObject) -> Sidecar:
+def sidecar(source: ConfigObject, notes: Notes) -> Sidecar:
     """The sidecar that a bootstrap or config dump describes. Raises NotUnderstoodError if it is neither."""
     message = Message(source.data, source)
     found = Sidecar(message=message)
     if message.has("configs"):
-        _dump(message, found)
+        _dump(message, found, notes)
     elif message.has("static_resources"):
-        _bootstrap(message, found)
+        _bootstrap(message, found, notes)
     else:
         raise message.error("this is neither an envoy bootstrap nor a config dump")
     return found
 
 
-def _bootstrap(message: Message, found: Sidecar) -> None:
+def _bootstrap(message: Message, found: Sidecar, notes: Notes) -> None:
+    check_process(message, notes)
     _node(message.message("node"), found)
     resources = message.need("static_resources")
     resources.ignore("secrets")
@@ -41,9 +44,7 @@ def _bootstrap(message: Message, found: Sidecar) -> None:
     for one in resources.messages("clusters"):
         found.clusters[one.text("name")] = one
     resources.finish()
-    message.ignore(
-        "admin", "layered_runtime", "stats_config", "stats_sinks", "overload_manager", "bootstrap_extensions"
-    )
+    message.ignore("stats_config", "stats_sinks", "overload_manager")
     _check_dynamic(message)
     bind = message.message("cluster_manager")
     if bind is not None:
@@ -68,10 +69,12 @@ def _node(node: Message | None, found: Sidecar) -> None:
         found.zone = place.text("region") + (f"/{zone}" if zone else "")
 
 
-def _dump(message: Message, found: Sidecar) -> None:
+def _dump(message: Message, found: Sidecar, notes: Notes) -> None:
     for one in message.messages("configs"):
         if one.has("bootstrap"):
-            _node(one.need("bootstrap").message("node"), found)
+            bootstrap = one.need("bootstrap")
+            check_process(bootstrap, notes)
+            _node(bootstrap.message("node"), found)
         found.listeners += _inner(one, (("static_listeners", "listener"),))
         for dynamic in one.messages("dynamic_listeners"):
             found.listeners += _state(dynamic)

@@ -7,17 +7,19 @@ other leads where its addresses do.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Final
 
 from meshc import ir
+from meshc.addresses import peer_addresses, service_host
 from meshc.source import Span
 from meshc.target import PortKey
-from meshc_envoy.addresses import peer_addresses, service_host
 from meshc_envoy.balancing import Address
 from meshc_envoy.read.messages import Message
 from meshc_envoy.read.resilience import breaker, ejection, health_check
+from meshc_envoy.read.transport import check_versions
 
-_NAME: Final = re.compile(r"([^/]+)/([^/:]+):([0-9]+)(?:/([^@#]+))?(?:@([^#]+))?(?:#.*)?")
+CLUSTER_NAME: Final = re.compile(r"([^/]+)/([^/:]+):([0-9]+)(?:/([^@#]+))?(?:@([^#]+))?(?:#.*)?")
 _HTTP: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _UPSTREAM: Final = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 _DNS: Final = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
@@ -39,11 +41,15 @@ Owners = Mapping[PortKey, tuple[ir.Workload | ir.External, ir.PortPolicy, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addressed:
-    """The ports of a mesh by what leads to them: an address is a host and a port number."""
+    """The ports of a mesh by what leads to them: an address is a host and a port number.
+
+    `called` are services whose addresses nothing but clusters tells.
+    """
 
     mesh: ir.Mesh
     owners: Owners
     by_address: Mapping[tuple[str, int], PortKey]
+    called: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +85,17 @@ class Clusters:
     def application(self, name: str, at: Message) -> tuple[int, bool]:
         """The port of the application behind a listener, and whether it speaks HTTP/2."""
         cluster = self._named(name, at)
-        addresses = _addresses(cluster, self.endpoints)
+        addresses = addresses_of(cluster, self.endpoints)
         if len(addresses) != 1:
             raise cluster.error("an application at several addresses is not understood")
+        if not _is_loopback(addresses[0].host) or cluster.text("type", "STATIC") != "STATIC":
+            raise cluster.error("an application that is not on the sidecar's own machine is not understood")
         if breaker(cluster) != (None, None):
             raise cluster.error("bounds of the application's own connections are not understood")
-        return addresses[0].port, _is_http2(cluster)
+        cluster.ignore("name", "alt_stat_name", "connect_timeout", "lb_policy", "typed_extension_protocol_options")
+        cluster.ignore("http2_protocol_options", "per_connection_buffer_limit_bytes", "upstream_connection_options")
+        cluster.finish()
+        return addresses[0].port, speaks_http2(cluster)
 
     def upstream(self, name: str, at: Message) -> Upstream:
         """Where a cluster leads. Raises NotUnderstoodError if that is no port that is known."""
@@ -127,7 +138,7 @@ class Clusters:
             raise cluster.error("tls towards this external is not as its port says")
         if port.protocol.is_http and port.protocol is not ir.Protocol.HTTPS:
             is_http2 = port.protocol in {ir.Protocol.HTTP2, ir.Protocol.GRPC}
-            if _is_http2(cluster) is not is_http2:
+            if speaks_http2(cluster) is not is_http2:
                 raise cluster.error("the version of http is not that of the port")
         return Upstream(
             key=key,
@@ -143,13 +154,13 @@ class Clusters:
         )
 
     def _place(self, cluster: Message, name: str) -> tuple[PortKey, str | None, str | None]:
-        named = _NAME.fullmatch(name)
+        named = CLUSTER_NAME.fullmatch(name)
         if named is not None:
             key = (named[1], named[2], int(named[3]))
             if key in self.addressed.owners:
                 self._check(cluster, key, named[4], named[5])
                 return key, named[4], named[5]
-        keys = {self.addressed.by_address.get((one.host, one.port)) for one in _addresses(cluster, self.endpoints)}
+        keys = {self.addressed.by_address.get((one.host, one.port)) for one in addresses_of(cluster, self.endpoints)}
         found = next(iter(keys)) if len(keys) == 1 else None
         if found is None:
             raise cluster.error(f"where the cluster `{name}` leads is not known")
@@ -159,6 +170,8 @@ class Clusters:
     def _check(self, cluster: Message, key: PortKey, host: str | None, version: str | None) -> None:
         """The addresses must be those of the port that the name claims."""
         owner, port, place = self.addressed.owners[key]
+        if key[:2] in self.addressed.called:
+            return
         if isinstance(owner, ir.External):
             if host is None or host not in owner.hosts:
                 raise cluster.error(f"the external has no host `{host}`")
@@ -177,7 +190,7 @@ class Clusters:
             return
         else:
             expected = self._expected(owner, port, place, version)
-        found = {(one.host, one.port, one.weight) for one in _addresses(cluster, self.endpoints)}
+        found = {(one.host, one.port, one.weight) for one in addresses_of(cluster, self.endpoints)}
         if found != expected:
             raise cluster.error("the addresses are not those of the port that the cluster's name says")
 
@@ -196,18 +209,29 @@ class Clusters:
         return {(host, 15010 + place, 1)}
 
 
-def _addresses(cluster: Message, endpoints: Mapping[str, Message]) -> list[Address]:
+def addresses_of(cluster: Message, endpoints: Mapping[str, Message]) -> list[Address]:
+    """Where the endpoints of a cluster are."""
     assignment = cluster.message("load_assignment") or endpoints.get(cluster.text("name"))
     found: list[Address] = []
     for group in assignment.messages("endpoints") if assignment is not None else ():
         for one in group.messages("lb_endpoints"):
-            address = one.need("endpoint").need("address").need("socket_address")
+            endpoint = one.need("endpoint")
+            address = endpoint.need("address").need("socket_address")
             weight = one.whole("load_balancing_weight")
             number = address.whole("port_value")
             if number is None:
                 raise address.error("an address without a port")
+            if address.text("protocol", "TCP") != "TCP":
+                raise address.error("an address that is not asked by tcp")
             found.append(Address(host=address.text("address"), port=number, weight=1 if weight is None else weight))
     return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _groups(cluster: Message) -> tuple[tuple[str, ...], ...]:
@@ -223,7 +247,23 @@ def _groups(cluster: Message) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(sorted(groups[one])) for one in sorted(groups))
 
 
-def _is_http2(cluster: Message) -> bool:
+def server_of(cluster: Message) -> tuple[str | None, bool]:
+    """The identity that a cluster's servers must prove, if it is one of a mesh, and whether it uses TLS at all."""
+    socket = cluster.message("transport_socket")
+    if socket is None:
+        return None, False
+    common = socket.config()[1].need("common_tls_context")
+    combined = common.message("combined_validation_context")
+    validation = (
+        common.message("validation_context") if combined is None else combined.need("default_validation_context")
+    )
+    names = () if validation is None else validation.messages("match_typed_subject_alt_names")
+    found = [one.need("matcher").text("exact") for one in names if one.text("san_type") == "URI"]
+    return (found[0] if len(found) == 1 else None), True
+
+
+def speaks_http2(cluster: Message) -> bool:
+    """Whether requests are sent in HTTP/2 and nothing else."""
     for name, options in cluster.entries("typed_extension_protocol_options"):
         if name == _HTTP and options.has("explicit_http_config"):
             return options.need("explicit_http_config").has("http2_protocol_options")
@@ -238,17 +278,27 @@ def _transport(cluster: Message, owner: ir.Workload | ir.External) -> tuple[str 
     kind, context = socket.config()
     if kind != _UPSTREAM:
         raise socket.error(f"the transport socket `{kind}` is not understood")
+    socket.finish()
     common = context.need("common_tls_context")
+    check_versions(common)
     validation = (
         common.need("combined_validation_context").need("default_validation_context")
         if common.has("combined_validation_context")
         else common.need("validation_context")
     )
+    common.ignore("alpn_protocols", "tls_certificates", "tls_certificate_sds_secret_configs")
+    common.finish()
+    if validation.text("trust_chain_verification", "VERIFY_TRUST_CHAIN") != "VERIFY_TRUST_CHAIN":
+        raise validation.error("certificates that nobody has to have signed are not understood")
     names = [
         (one.text("san_type"), one.need("matcher").text("exact"))
         for one in validation.messages("match_typed_subject_alt_names")
     ]
     sni = context.text("sni") or None
+    context.ignore("max_session_keys", "allow_renegotiation", "auto_host_sni", "auto_sni_san_validation")
+    context.finish()
+    validation.ignore("trusted_ca", "custom_validator_config", "crl")
+    validation.finish()
     if isinstance(owner, ir.Workload):
         if len(names) != 1 or names[0][0] != "URI":
             raise validation.error("which server is believed to be the right one is not understood")

@@ -1,15 +1,22 @@
-"""Services that configuration names and nobody has declared: each sidecar is one, with a port for each inbound listener."""
+"""Services that configuration names and nobody has declared.
+
+Each sidecar is one, with a port for each inbound listener; so is each destination that a cluster is called by, as
+`<namespace>/<service>:<port>`, of which only callers speak here. With `/<host>` it is an external.
+"""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from meshc import ir
-from meshc_envoy.addresses import FIRST_INBOUND_PORT
+from meshc.addresses import FIRST_INBOUND_PORT
+from meshc.reading import Aspect
 from meshc_envoy.read.bootstraps import Sidecar
-from meshc_envoy.read.messages import Message
+from meshc_envoy.read.clusters import CLUSTER_NAME, server_of, speaks_http2
+from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
 
 _NAMED = "a sidecar's node id is its service's namespace and name"
+_CALLED = "a cluster is called by its destination, `<namespace>/<service>:<port>`"
 _NUMBERED = "an inbound listener is called by its service's port, `inbound/<port>`"
 
 
@@ -23,8 +30,89 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
             names.add((namespace, name))
             notes.assume(_NAMED, car.message.place("node"))
             found.append(_workload(known, car, namespace, name, notes))
-    workloads = sorted((*known.workloads, *found), key=lambda one: (one.namespace, one.name))
-    return replace(known, workloads=tuple(workloads)) if found else known
+    called = _called(known, names, sidecars, notes)
+    externals = [_external(key, one) for key, one in called.items() if one.hosts]
+    found += [_destination(known, key, one) for key, one in called.items() if not one.hosts]
+    return replace(
+        known,
+        workloads=tuple(sorted((*known.workloads, *found), key=lambda one: (one.namespace, one.name))),
+        externals=tuple(sorted((*known.externals, *externals), key=lambda one: (one.namespace, one.name))),
+    )
+
+
+@dataclass(slots=True)
+class _Called:
+    """What clusters say of one destination that nobody has declared."""
+
+    at: Message
+    ports: dict[int, ir.PortPolicy] = field(default_factory=dict)
+    hosts: dict[str, None] = field(default_factory=dict)
+    versions: dict[str, None] = field(default_factory=dict)
+    identity: str | None = None
+
+
+def _called(
+    known: ir.Mesh, names: set[tuple[str, str]], sidecars: Sequence[Sidecar], notes: Notes
+) -> dict[tuple[str, str], _Called]:
+    everybody: tuple[ir.Workload | ir.External, ...] = (*known.workloads, *known.externals)
+    declared = {(one.namespace, one.name) for one in everybody}
+    found: dict[tuple[str, str], _Called] = {}
+    for car in sidecars:
+        for name, cluster in car.clusters.items():
+            named = CLUSTER_NAME.fullmatch(name)
+            if named is None or "." in named[2] or (named[1], named[2]) in declared:
+                continue
+            notes.assume(_CALLED, cluster.span)
+            if (named[1], named[2]) in names:
+                continue
+            one = found.setdefault((named[1], named[2]), _Called(at=cluster))
+            try:
+                _note(one, cluster, (int(named[3]), named[4], named[5]))
+            except NotUnderstoodError as error:
+                notes.unknown(error, Aspect, ((named[1], named[2], int(named[3])),))
+    return found
+
+
+def _note(one: _Called, cluster: Message, place: tuple[int, str | None, str | None]) -> None:
+    number, host, version = place
+    identity, is_encrypted = server_of(cluster)
+    one.identity = one.identity or identity
+    protocol = _protocol(cluster, is_outside=host is not None, is_encrypted=is_encrypted)
+    mtls = ir.MtlsMode.STRICT if identity is not None else ir.MtlsMode.OFF
+    one.ports.setdefault(number, replace(_port(number, cluster), protocol=protocol, mtls=mtls))
+    if host is not None:
+        one.hosts[host] = None
+    if version is not None:
+        one.versions[version] = None
+
+
+def _protocol(cluster: Message, *, is_outside: bool, is_encrypted: bool) -> ir.Protocol:
+    if not cluster.has("typed_extension_protocol_options"):
+        return ir.Protocol.TCP
+    if is_outside and is_encrypted:
+        return ir.Protocol.HTTPS
+    return ir.Protocol.HTTP2 if speaks_http2(cluster) else ir.Protocol.HTTP
+
+
+def _destination(known: ir.Mesh, key: tuple[str, str], one: _Called) -> ir.Workload:
+    namespace, name = key
+    identity = one.identity or f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}"
+    return ir.Workload(
+        namespace=namespace,
+        name=name,
+        service_account=identity.rpartition("/")[2],
+        identity=identity,
+        labels={"app": name},
+        versions=tuple(ir.Version(name=version, labels={}, span=one.at.span) for version in one.versions),
+        discovery=ir.Discovery.KUBERNETES,
+        ports=tuple(one.ports[number] for number in sorted(one.ports)),
+        span=one.at.span,
+    )
+
+
+def _external(key: tuple[str, str], one: _Called) -> ir.External:
+    ports = tuple(one.ports[number] for number in sorted(one.ports))
+    return ir.External(namespace=key[0], name=key[1], hosts=tuple(one.hosts), ports=ports, span=one.at.span)
 
 
 def _workload(known: ir.Mesh, car: Sidecar, namespace: str, name: str, notes: Notes) -> ir.Workload:

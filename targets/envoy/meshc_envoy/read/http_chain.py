@@ -150,6 +150,12 @@ def http_chain(
     filters = manager.messages("http_filters")
     if not filters or _kind(filters[-1]) != _ROUTER or any(_kind(one) == _ROUTER for one in filters[:-1]):
         raise manager.error("the last http filter, and no other, should be the router", "http_filters")
+    router = filters[-1].config()[1]
+    router.ignore("suppress_envoy_headers", "start_child_span", "dynamic_stats", "respect_expected_rq_timeout")
+    try:
+        router.finish()
+    except NotUnderstoodError as error:
+        notes.unknown(error, Aspect, ports)
     for one in filters:
         try:
             walk.take(one)

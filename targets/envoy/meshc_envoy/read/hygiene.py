@@ -27,6 +27,7 @@ _REPLIES: Final[Mapping[str, int]] = {
 }
 _TIMED_OUT: Final = 504
 _MALFORMED: Final = 400
+_MUTATION: Final = "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 _REMOVED: Final[Json] = [{"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}}]
 
 
@@ -42,15 +43,23 @@ def check_manager(manager: Message, notes: Notes, *, is_inbound: bool, takes_upg
     common = manager.message("common_http_protocol_options")
     if common is None or common.data.get("headers_with_underscores_action") != "REJECT_REQUEST":
         notes.assume(_UNDERSCORES, manager.span)
-    mutations = [one.config()[1].data.get("mutations") for one in manager.messages("early_header_mutation_extensions")]
-    if _REMOVED not in mutations:
+    early = manager.messages("early_header_mutation_extensions")
+    for one in early:
+        # Before any rule is asked, such an extension could give a request the headers that a rule asks for.
+        if dict(one.config()[1].data) != {"@type": _MUTATION, "mutations": _REMOVED}:
+            raise one.error("headers that are changed before anything is asked are not understood")
+    if not early:
         notes.assume(_CONTROL, manager.span)
     if is_inbound and manager.text("forward_client_cert_details", "SANITIZE") not in {"SANITIZE", "SANITIZE_SET"}:
         notes.assume(_PEER, manager.span)
     if is_inbound and not manager.flag("use_remote_address"):
         notes.assume("addresses of clients are those of their connections", manager.span)
-    upgrades = [one.data for one in manager.messages("upgrade_configs")]
-    if takes_upgrades and {"upgrade_type": "websocket"} not in upgrades:
+    upgrades = manager.messages("upgrade_configs")
+    for one in upgrades:
+        # One may have filters of its own, which requests to upgrade pass instead of those that decide.
+        if dict(one.data) != {"upgrade_type": "websocket"}:
+            raise one.error("upgrades other than to plain web sockets are not understood")
+    if takes_upgrades and not upgrades:
         notes.assume(_UPGRADES, manager.span)
     _check_replies(manager, notes)
 

@@ -13,6 +13,7 @@ from meshc_envoy.read.http_chain import RBAC, HttpChain, http_chain
 from meshc_envoy.read.hygiene import check_manager
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import ONE_IDENTITY, Notes
+from meshc_envoy.read.process import check_listener_filters
 from meshc_envoy.read.route_marks import RouteMarks
 from meshc_envoy.read.rules import stage
 from meshc_envoy.read.transport import Mutual, mutual
@@ -21,6 +22,7 @@ MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.Ht
 TCP_PROXY: Final = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 NETWORK_RBAC: Final = "envoy.extensions.filters.network.rbac.v3.RBAC"
 _PATHS: Final = {"normalize_path": True, "merge_slashes": True, "path_with_escaped_slashes_action": "REJECT_REQUEST"}
+_ACTION: Final = "envoy.config.rbac.v3.Action"
 _NO_IDENTITY: Final = ir.Principals((ir.AnyPeer(),), (ir.AnyIdentity(),))
 
 IGNORED: Final = (
@@ -31,7 +33,6 @@ IGNORED: Final = (
     "local_reply_config",
     "early_header_mutation_extensions",
     "common_http_protocol_options",
-    "http_protocol_options",
     "http2_protocol_options",
     "server_header_transformation",
     "server_name",
@@ -74,7 +75,7 @@ def inbound_port(
     listener: Message, known: ir.PortPolicy | None, key: PortKey, clusters: Clusters, notes: Notes
 ) -> Inbound:
     """The port behind a listener; what is not understood is noted."""
-    listener.ignore("name", "address", "additional_addresses", "traffic_direction", "listener_filters", "access_log")
+    listener.ignore("name", "address", "additional_addresses", "traffic_direction", "access_log")
     listener.ignore("continue_on_listener_filters_timeout", "listener_filters_timeout")
     chains: list[Chain] = []
     for one in listener.messages("filter_chains"):
@@ -83,6 +84,7 @@ def inbound_port(
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, (key,))
     try:
+        check_listener_filters(listener)
         listener.finish()
     except NotUnderstoodError as error:
         notes.unknown(error, Aspect, (key,))
@@ -184,15 +186,41 @@ def _identity_guard(config: Message) -> None:
     matchers = config.need("matcher").need("matcher_list").messages("matchers")
     rows = []
     for one in matchers:
-        predicate = one.need("predicate").need("single_predicate")
-        kind, _ = predicate.need("input").config()
-        pattern = predicate.need("value_match").need("safe_regex").text("regex")
-        _, action = one.need("on_match").need("action").config()
-        rows.append((kind.rpartition(".")[2], pattern, action.text("action", "ALLOW")))
-    _, otherwise = config.need("matcher").need("on_no_match").need("action").config()
+        single = _only(_only(one, "predicate", "on_match"), "single_predicate")
+        kind, _ = _only(single, "input", "value_match").config()
+        pattern = _only(_only(single, "value_match", "input"), "safe_regex")
+        pattern.ignore("google_re2")
+        text = pattern.text("regex")
+        pattern.finish()
+        rows.append((kind.rpartition(".")[2], text, _action(_only(one, "on_match", "predicate"))))
+    config.ignore("stat_prefix")
+    config.finish()
+    matcher = config.need("matcher")
+    otherwise = _action(_only(matcher, "on_no_match", "matcher_list"))
     wanted = [("DnsSanInput", r"\C*(?i:spiffe:)\C*", "DENY"), ("UriSanInput", "[^,]+", "ALLOW")]
-    if rows != wanted or otherwise.text("action", "ALLOW") != "DENY":
+    if rows != wanted or otherwise != "DENY":
         raise config.error("this matcher of connections is not understood")
+    config.ignore("stat_prefix")
+    config.finish()
+
+
+def _only(message: Message, name: str, *others: str) -> Message:
+    """A part of a message that has no more than that and `others`."""
+    found = message.need(name)
+    message.ignore(*others)
+    message.finish()
+    return found
+
+
+def _action(on_match: Message) -> str:
+    """What a matcher of connections does: no more than that is said."""
+    kind, action = _only(on_match, "action").config()
+    if kind != _ACTION:
+        raise action.error(f"the action `{kind}` is not understood")
+    action.ignore("name")
+    found = action.text("action", "ALLOW")
+    action.finish()
+    return found
 
 
 def _proxy(config: Message, found: Chain, clusters: Clusters) -> None:
@@ -206,6 +234,10 @@ def _proxy(config: Message, found: Chain, clusters: Clusters) -> None:
 def _manager(manager: Message, found: Chain, key: PortKey, clusters: Clusters, notes: Notes) -> None:
     manager.ignore(*IGNORED)
     manager.ignore("tracing")
+    old = manager.message("http_protocol_options")
+    if old is not None:
+        old.ignore("enable_trailers", "header_key_format", "accept_http_10")
+        old.finish()
     hops = manager.whole("xff_num_trusted_hops") or 0
     is_edge = manager.flag("use_remote_address")
     hosts = manager.flag("strip_any_host_port"), manager.flag("strip_trailing_host_dot")
@@ -251,10 +283,14 @@ def _application_routes(manager: Message, found: Chain, clusters: Clusters) -> t
     hosts[0].ignore("name", "request_headers_to_remove", "metadata")
     routes = hosts[0].messages("routes")
     hosts[0].finish()
+    led: set[tuple[int, bool]] = set()
     for one in routes:
         one.ignore("name", "match", "metadata")
         action = one.need("route")
         found.target, found.is_http2 = clusters.application(action.text("cluster"), action)
+        led.add((found.target, found.is_http2))
+        if len(led) > 1:
+            raise action.error("a server that sends requests to several applications is not understood")
         if action.milliseconds("timeout") != 0 or action.milliseconds("idle_timeout") != 0:
             raise action.error("a time limit of the server's side is not understood")
         action.finish()

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from meshc import ir
+from meshc.addresses import OUTBOUND_PORT, cluster_name, external_cluster, service_host, tcp_listener_ports
 from meshc.reading import Aspect
 from meshc.target import PortKey
-from meshc_envoy.addresses import OUTBOUND_PORT, cluster_name, external_cluster, service_host, tcp_listener_ports
 from meshc_envoy.read.atoms import Surroundings
 from meshc_envoy.read.clusters import Addressed, Clusters
 from meshc_envoy.read.http_chain import http_chain
@@ -14,6 +14,7 @@ from meshc_envoy.read.hygiene import check_manager
 from meshc_envoy.read.inbound import IGNORED, MANAGER, NETWORK_RBAC, TCP_PROXY
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import HOST_FORMS, LED_THERE, Notes
+from meshc_envoy.read.process import check_listener_filters, is_local
 from meshc_envoy.read.routes import Listening, View, route_list, tcp_routes
 from meshc_envoy.read.rules import stage
 
@@ -65,7 +66,10 @@ def read_outbound(
 def _listener(
     listener: Message, view: View, clusters: Clusters, names: Names, notes: Notes
 ) -> tuple[ir.AccessLog, ...] | None:
-    listener.ignore("name", "address", "traffic_direction", "listener_filters")
+    listener.ignore("name", "traffic_direction")
+    check_listener_filters(listener)
+    if not is_local(listener.need("address")):
+        raise listener.error("a listener that others reach lends them the caller's identity")
     chains = listener.messages("filter_chains")
     listener.finish()
     if len(chains) != 1:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from meshc import ir
+from meshc.addresses import inbound_ports, ordered_ports, peer_addresses, service_host
 from meshc.reading import Aspect, ConfigObject, Reading
 from meshc.source import Span
 from meshc.target import PortKey, TargetOptions
-from meshc_envoy.addresses import inbound_ports, ordered_ports, peer_addresses, service_host
 from meshc_envoy.read.bootstraps import Sidecar, sidecar
 from meshc_envoy.read.clusters import Addressed, Clusters, Upstream
 from meshc_envoy.read.discovered import discovered
@@ -50,11 +50,11 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
     sidecars: list[Sidecar] = []
     for one in objects:
         try:
-            sidecars.append(sidecar(one))
+            sidecars.append(sidecar(one, notes))
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, None)
     mesh = discovered(known, sidecars, notes)
-    addressed = _addressed(mesh)
+    addressed = _addressed(mesh, _undeclared(mesh, known))
     around = _Around(
         addressed=addressed,
         names=Names(addressed),
@@ -70,7 +70,13 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
     return Reading(mesh=result, unknown=notes.unknowns, assumptions=notes.assumptions)
 
 
-def _addressed(mesh: ir.Mesh) -> Addressed:
+def _undeclared(mesh: ir.Mesh, known: ir.Mesh) -> frozenset[tuple[str, str]]:
+    """Services that nobody has declared, so that nothing but clusters tells where they are."""
+    declared = {(one.namespace, one.name) for one in known.workloads}
+    return frozenset({(one.namespace, one.name) for one in mesh.workloads} - declared)
+
+
+def _addressed(mesh: ir.Mesh, called: frozenset[tuple[str, str]]) -> Addressed:
     owners: dict[PortKey, tuple[ir.Workload | ir.External, ir.PortPolicy, int]] = {}
     by_address: dict[tuple[str, int], PortKey] = {}
     everybody: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
@@ -83,7 +89,7 @@ def _addressed(mesh: ir.Mesh) -> Addressed:
                 by_address[service_host(mesh, owner), 15010 + place] = key
             else:
                 by_address |= {(host, port.number): key for host in owner.hosts}
-    return Addressed(mesh=mesh, owners=owners, by_address=by_address)
+    return Addressed(mesh=mesh, owners=owners, by_address=by_address, called=called)
 
 
 def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None:
@@ -204,8 +210,9 @@ def _served(port: ir.PortPolicy, key: PortKey, found: _Found, workload: ir.Workl
     if one is not None:
         return one.port
     if (workload.namespace, workload.name) not in found.seen:
+        # What it decides is its own to say; how calls get there, its callers say.
         error = NotUnderstoodError("there is no configuration of this service's sidecar", workload.span)
-        notes.unknown(error, Aspect, (key,))
+        notes.unknown(error, (Aspect.ACCESS,), (key,))
     return replace(port, access=(ir.Stage(effect=_CLOSED, rules=(), span=port.span),))
 
 

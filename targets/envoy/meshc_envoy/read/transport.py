@@ -1,5 +1,6 @@
 """TLS of listeners: whether callers show a certificate, and which identities are believed."""
 
+import posixpath
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,8 @@ from meshc_envoy.read.notes import BUNDLES, Notes
 
 _DOWNSTREAM: Final = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _SPIFFE: Final = "envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"
+_VERSIONS: Final = frozenset({"TLS_AUTO", "TLSv1_2", "TLSv1_3"})
+"""Oldest versions: a server's default is 1.2."""
 _RAW: Final = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
 
 
@@ -39,7 +42,8 @@ def mutual(chain: Message, notes: Notes) -> Mutual | None:
     context.ignore("disable_stateless_session_resumption", "session_timeout", "ocsp_staple_policy")
     common = context.need("common_tls_context")
     context.finish()
-    common.ignore("tls_params", "alpn_protocols", "tls_certificates", "tls_certificate_sds_secret_configs")
+    check_versions(common)
+    common.ignore("alpn_protocols", "tls_certificates", "tls_certificate_sds_secret_configs")
     if common.has("combined_validation_context"):
         combined = common.need("combined_validation_context")
         validation = combined.need("default_validation_context")
@@ -53,9 +57,43 @@ def mutual(chain: Message, notes: Notes) -> Mutual | None:
     validation = common.need("validation_context")
     common.finish()
     names = _names(validation)
-    domains = _domains(validation, names, notes)
+    domains = _domains(validation, names, _directory(common), notes)
     validation.finish()
     return Mutual(domains=domains, admitted=names)
+
+
+def check_versions(common: Message) -> None:
+    """Raises NotUnderstoodError for versions of TLS and ciphers that may not keep what they should."""
+    params = common.message("tls_params")
+    if params is not None:
+        oldest = params.text("tls_minimum_protocol_version", "TLS_AUTO")
+        if oldest not in _VERSIONS:
+            raise params.error(f"`{oldest}` as the oldest version of tls is not understood")
+        params.finish()
+
+
+def spiffe_domains(config: Message, directory: str | None, notes: Notes) -> tuple[str, ...]:
+    """The trust domains of Envoy's SPIFFE validator. Each has a file of authorities, which is called as it is, in `directory`."""
+    found: list[str] = []
+    for one in config.messages("trust_domains"):
+        domain = one.text("name")
+        bundle = one.need("trust_bundle")
+        if bundle.text("filename") != f"{directory}/{domain}.pem":
+            notes.assume(BUNDLES, bundle.span)
+        bundle.ignore("inline_string", "inline_bytes", "environment_variable", "watched_directory")
+        bundle.finish()
+        one.finish()
+        found.append(domain)
+    config.finish()
+    if not found or not all(found):
+        raise config.error("a validator without trust domains is not understood")
+    return tuple(found)
+
+
+def _directory(common: Message) -> str | None:
+    """Where the sidecar's own certificate lies, and its bundles with it."""
+    files = [one.need("certificate_chain").text("filename") for one in common.messages("tls_certificates")]
+    return posixpath.dirname(files[0]) if len(files) == 1 else None
 
 
 def _names(validation: Message) -> tuple[ir.Principal, ...] | None:
@@ -76,19 +114,21 @@ def _names(validation: Message) -> tuple[ir.Principal, ...] | None:
     return tuple(found) or None
 
 
-def _domains(validation: Message, names: tuple[ir.Principal, ...] | None, notes: Notes) -> tuple[str, ...]:
+def _domains(
+    validation: Message, names: tuple[ir.Principal, ...] | None, directory: str | None, notes: Notes
+) -> tuple[str, ...]:
     if validation.has("custom_validator_config"):
-        kind, config = validation.need("custom_validator_config").config()
+        custom = validation.need("custom_validator_config")
+        kind, config = custom.config()
+        custom.finish()
         if kind != _SPIFFE:
             raise config.error(f"the validator `{kind}` is not understood")
-        found = tuple(one.text("name") for one in config.messages("trust_domains"))
-        config.finish()
-        if not found or not all(found):
-            raise config.error("a validator without trust domains is not understood")
-        return found
+        return spiffe_domains(config, directory, notes)
     if not validation.has("trusted_ca"):
         raise validation.error("without `trusted_ca` no certificate is asked for")
-    validation.ignore("trusted_ca", "crl", "verify_certificate_spki", "trust_chain_verification")
+    if validation.text("trust_chain_verification", "VERIFY_TRUST_CHAIN") != "VERIFY_TRUST_CHAIN":
+        raise validation.error("certificates that nobody has to have signed are not understood")
+    validation.ignore("trusted_ca", "crl", "verify_certificate_spki")
     notes.assume(BUNDLES, validation.span)
     texts = [
         one.identity if isinstance(one, ir.ExactIdentity) else one.prefix

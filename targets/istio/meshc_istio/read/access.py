@@ -14,9 +14,9 @@ from meshc_istio.read.account import Account, PortKey
 from meshc_istio.read.attached import Attached
 from meshc_istio.read.forms import NotSayableError
 from meshc_istio.read.rules import Port, read_rule
+from meshc_istio.read.screening import is_dry_run
 from meshc_istio.read.sources import World
 
-_DRY_RUN: Final = "istio.io/dry-run"
 _EFFECTS: Final = {"ALLOW": ir.Effect.ALLOW, "DENY": ir.Effect.DENY}
 _SPEC: Final = frozenset({"selector", "action", "rules", "targetRef", "targetRefs", "provider"})
 _ORDER: Final[tuple[tuple[ir.Effect, bool], ...]] = (
@@ -52,7 +52,7 @@ def access_of(
         effect = _effect(one, key, account)
         if effect is None:
             continue
-        is_shadow = mapping(mapping(one.object.data.get("metadata")).get("annotations")).get(_DRY_RUN) == "true"
+        is_shadow = is_dry_run(one.object)
         kept = found.setdefault((effect, is_shadow), _Found())
         kept.objects.append(one.object)
         about = Port(target=port.target, is_http=port.protocol.is_http, is_deny=effect is ir.Effect.DENY)
@@ -88,8 +88,6 @@ def _effect(one: Attached, key: PortKey, account: Account) -> ir.Effect | None:
         problem = f"it is for some of the pods of `{key[0]}.{key[1]}` alone"
     elif strange := sorted(set(spec) - _SPEC):
         problem = f"the field `{strange[0]}` is not known"
-    elif not isinstance(spec.get("rules", []), list | tuple):
-        problem = "its rules are no list"
     elif not isinstance(action, str) or action not in _EFFECTS:
         problem = f"what the action `{action}` decides is not to be read from it"
     if problem:

@@ -61,12 +61,16 @@ def jwts_of(
 
 def _issuers(attached: Attached, key: PortKey, account: Account, *, required: bool) -> Iterator[ir.Jwt]:
     one = attached.object
+    if {"targetRef", "targetRefs"} & set(mapping(one.data.get("spec"))):
+        return  # gateways and waypoints alone heed these, and they are no sidecars
     for number, rule in enumerate(items(mapping(one.data.get("spec")).get("jwtRules"))):
         fields = mapping(rule)
         strange = sorted(set(fields) - _RULE)
         issuer = fields.get("issuer")
-        if strange or attached.is_partial or not isinstance(issuer, str):
+        has_keys = ("jwks" in fields) != ("jwksUri" in fields)
+        if strange or attached.is_partial or not isinstance(issuer, str) or not has_keys:
             what = f"the field `{strange[0]}`" if strange else "whom this is for"
+            what = what if strange or has_keys else "an issuer without keys of its own, or with two kinds of them,"
             message = f"`{one.name}`: {what} cannot be said"
             account.not_understood(one, ("spec", "jwtRules", number), message, (key,), Aspect.ACCESS)
             continue

@@ -1,11 +1,13 @@
-"""Objects that change proxies beyond what Istio's own policies say: EnvoyFilter, WasmPlugin. They may decide anything.
+"""Objects that change proxies beyond what Istio's own policies say: EnvoyFilter, WasmPlugin, ProxyConfig, and listeners that a Sidecar
+defines. They may decide anything; so may pods that go without a proxy.
 
-Filters of gateways are passed over; local rate limits are read by `limits`.
+Filters of gateways are passed over, those of clusters of calls that leave say nothing of access, and local rate limits are read by `limits`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from meshc import ir
 from meshc.reading import Aspect, ConfigObject, Step
 from meshc.reading.plain import items, mapping
 from meshc.target import Json
@@ -15,36 +17,110 @@ _LIMIT: Final = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
 _INSERTS: Final = frozenset({"INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST"})
 
 
-def check_extensions(objects: Iterable[ConfigObject], account: Account) -> None:
+_LIMIT_FIELDS: Final = frozenset(
+    {
+        "@type", "stat_prefix", "status", "token_bucket", "filter_enabled", "filter_enforced", "response_headers_to_add", "descriptors",
+        "stage", "local_rate_limit_per_downstream_connection", "enable_x_ratelimit_headers", "vh_rate_limits",
+        "always_consume_default_token_bucket", "rate_limited_as_resource_exhausted",
+    }
+)  # fmt: skip
+"""What of a rate limit only counts and refuses. It may add headers to requests too, which policies would see."""
+
+_WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Rollout"})
+_INJECT: Final = "sidecar.istio.io/inject"
+_BYPASSES: Final = frozenset(
+    {
+        "traffic.sidecar.istio.io/excludeInboundPorts",
+        "traffic.sidecar.istio.io/includeInboundPorts",
+        "traffic.sidecar.istio.io/excludeInterfaces",
+        "sidecar.istio.io/interceptionMode",
+        "sidecar.istio.io/bootstrapOverride",
+        "sidecar.istio.io/proxyImage",
+        "proxy.istio.io/config",
+    }
+)
+"""Annotations of pods by which connections pass no proxy, or another one."""
+
+
+def check_extensions(objects: Iterable[ConfigObject], known: ir.Mesh, account: Account) -> None:
     """Say of each such object that who may call may depend on it; on which ports is not read."""
+    namespaces = {one.namespace for one in known.workloads}
     for one in objects:
-        if one.kind == "WasmPlugin":
-            message = f"what the WasmPlugin `{one.name}` decides cannot be said"
-            _unread(one, ("spec",), message, account)
-        if one.kind == "EnvoyFilter":
-            _check_filter(one, account)
+        for steps, message in _doubts(one, namespaces):
+            account.not_understood(one, steps, message, None, *Aspect)
+        for steps in _outbound_clusters(one):
+            message = f"what the EnvoyFilter `{one.name}` makes of calls cannot be said"
+            account.not_understood(one, steps, message, None, Aspect.ROUTING, Aspect.SETTINGS)
 
 
-def _unread(one: ConfigObject, steps: tuple[Step, ...], message: str, account: Account) -> None:
-    account.not_understood(one, steps, message, None, *Aspect)
+def _doubts(one: ConfigObject, namespaces: Iterable[str]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    spec = mapping(one.data.get("spec"))
+    match one.kind:
+        case "WasmPlugin":
+            yield ("spec",), f"what the WasmPlugin `{one.name}` decides cannot be said"
+        case "ProxyConfig":
+            yield ("spec",), f"what the ProxyConfig `{one.name}` makes of proxies cannot be said"
+        case "Sidecar" if "ingress" in spec:
+            yield ("spec", "ingress"), f"the listeners that the Sidecar `{one.name}` defines cannot be said"
+        case "EnvoyFilter":
+            yield from _filter_doubts(one, spec)
+        case "Namespace" if one.name in namespaces and _labels(one.data).get("istio-injection") == "disabled":
+            yield ("metadata", "labels"), f"the pods of `{one.name}` go without proxies"
+        case "Pod":
+            yield from _pod_doubts(one, one.data, ())
+        case kind if kind in _WORKLOADS:
+            yield from _pod_doubts(one, mapping(spec.get("template")), ("spec", "template"))
+        case _:
+            pass
 
 
-def _check_filter(one: ConfigObject, account: Account) -> None:
-    for number, patch in enumerate(items(mapping(one.data.get("spec")).get("configPatches"))):
-        if mapping(mapping(patch).get("match")).get("context") == "GATEWAY" or is_limit(patch):
-            continue
-        steps = ("spec", "configPatches", number)
-        message = f"what the EnvoyFilter `{one.name}` makes of proxies cannot be said"
-        if mapping(patch).get("applyTo") == "CLUSTER":
-            account.not_understood(one, steps, message, None, *(Aspect.ROUTING, Aspect.SETTINGS))
-        else:
-            _unread(one, steps, message, account)
+def _pod_doubts(
+    one: ConfigObject, pod: Mapping[str, Json], steps: tuple[Step, ...]
+) -> Iterator[tuple[tuple[Step, ...], str]]:
+    annotations = mapping(mapping(pod.get("metadata")).get("annotations"))
+    for name in sorted(_BYPASSES & set(annotations)):
+        yield (
+            (*steps, "metadata", "annotations", name),
+            f"whether calls of `{one.name}` pass a proxy depends on `{name}`, which is not read",
+        )
+    if str({**annotations, **_labels(pod)}.get(_INJECT)).lower() == "false":
+        yield (*steps, "metadata"), f"the pods of `{one.name}` go without proxies"
+
+
+def _labels(data: Mapping[str, Json]) -> Mapping[str, Json]:
+    return mapping(mapping(data.get("metadata")).get("labels"))
+
+
+def _filter_doubts(one: ConfigObject, spec: Mapping[str, Json]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    message = f"what the EnvoyFilter `{one.name}` makes of proxies cannot be said"
+    if not isinstance(spec.get("configPatches"), list | tuple):
+        yield ("spec",), message
+    for number, patch in enumerate(items(spec.get("configPatches"))):
+        if not _is_harmless(patch):
+            yield ("spec", "configPatches", number), message
+
+
+def _outbound_clusters(one: ConfigObject) -> Iterator[tuple[Step, ...]]:
+    patches = items(mapping(one.data.get("spec")).get("configPatches")) if one.kind == "EnvoyFilter" else ()
+    return (("spec", "configPatches", number) for number, patch in enumerate(patches) if _is_outbound(patch))
+
+
+def _is_outbound(patch: Json) -> bool:
+    fields = mapping(patch)
+    return fields.get("applyTo") == "CLUSTER" and mapping(fields.get("match")).get("context") == "SIDECAR_OUTBOUND"
+
+
+def _is_harmless(patch: Json) -> bool:
+    context = mapping(mapping(patch).get("match")).get("context")
+    return context == "GATEWAY" or _is_outbound(patch) or is_limit(patch)
 
 
 def is_limit(patch: Json) -> bool:
-    """Whether a patch puts a local rate limit into proxies."""
+    """Whether a patch puts a local rate limit into proxies, and nothing else."""
     fields = mapping(patch)
     change = mapping(fields.get("patch"))
-    config = mapping(mapping(change.get("value")).get("typed_config"))
+    value = mapping(change.get("value"))
+    config = mapping(value.get("typed_config"))
     is_inserted = fields.get("applyTo") == "HTTP_FILTER" and change.get("operation") in _INSERTS
-    return is_inserted and str(config.get("@type", "")).endswith(_LIMIT)
+    is_plain = set(value) <= {"name", "typed_config"} and set(config) <= _LIMIT_FIELDS
+    return is_inserted and is_plain and config.get("@type") == f"type.googleapis.com/{_LIMIT}"

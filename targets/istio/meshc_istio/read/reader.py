@@ -9,18 +9,16 @@ from dataclasses import replace
 from typing import Final
 
 from meshc import ir
-from meshc.reading import Aspect, ConfigObject, Reading
+from meshc.reading import Aspect, Assumption, ConfigObject, Reading
 from meshc.reading.plain import mapping
-from meshc.target import Json
 from meshc_istio.read.access import access_of
 from meshc_istio.read.account import (
     HOST_PORTS,
-    NORMALIZED,
-    ON_PURPOSE,
     ONE_LINE,
     PLAIN_CLAIMS,
     PLAIN_SEGMENTS,
     PLAIN_SUBJECTS,
+    REGISTRY,
     Account,
 )
 from meshc_istio.read.attached import Attached, Attachments, Level
@@ -28,39 +26,41 @@ from meshc_istio.read.authentication import jwts_of, mtls_of
 from meshc_istio.read.extensions import check_extensions
 from meshc_istio.read.externals import Externals, discovered, read_entries, verified_ports
 from meshc_istio.read.limits import Limits
+from meshc_istio.read.screening import screened
+from meshc_istio.read.settings import check_travel, configured
 from meshc_istio.read.telemetry import Providers, telemetry_of
 from meshc_istio.read.traffic import Traffic, make_traffic
 
 ASSUMES: Final = (HOST_PORTS, ONE_LINE, PLAIN_CLAIMS, PLAIN_SEGMENTS, PLAIN_SUBJECTS)
 """What the support table states of emitted objects. That paths are normalized is not among them: `mesh.yaml` says so."""
 
-_SECURITY: Final = "security.istio.io"
 _NETWORKING: Final = "networking.istio.io"
 _TELEMETRY: Final = "telemetry.istio.io"
-_SAFE: Final = frozenset({"MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"})
 
 
 def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str]) -> Reading:
     """Read Istio's objects; `root-namespace` is the one whose policies hold for the whole mesh."""
     account = Account()
+    root = options.get("root-namespace", "istio-system")
     config = next((one for one in objects if "meshConfig" in one.data), None)
-    settings = None if config is None else mapping(config.data["meshConfig"])
+    settings = {} if config is None else mapping(config.data["meshConfig"])
     kinds = _by_kind(objects)
-    _check_settings(objects, settings, account)
-    check_extensions(objects, account)
+    told_of = configured(known, objects, root, account)
+    check_travel(objects, config, account)
+    check_extensions(objects, known, account)
+    security = screened(objects, told_of, root, account)
     entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), account)
     verified = verified_ports(kinds.get((_NETWORKING, "DestinationRule"), ()))
-    mesh = discovered(known if settings is None else _configured(known, settings), entries, verified)
-    root = options.get("root-namespace", "istio-system")
+    mesh = discovered(told_of, entries, verified)
     if options.get("dataplane") == "ambient":
-        found = _Found(kinds=kinds, root=root, mesh=mesh, account=account, traffic=None)
+        found = _Found(kinds=security, root=root, mesh=mesh, account=account, traffic=None)
         return _reading(mesh, tuple(map(found.workload, mesh.workloads)), mesh.externals, account)
     networking = {kind: some for (group, kind), some in kinds.items() if group == _NETWORKING}
     traffic = make_traffic(networking, mesh, root, config, account)
-    found = _Found(kinds=kinds, root=root, mesh=mesh, account=account, traffic=traffic)
+    found = _Found(kinds=security, root=root, mesh=mesh, account=account, traffic=traffic)
     limits = Limits(networking.get("EnvoyFilter", ()), root, account)
     outside = Externals(traffic=traffic, entries=entries, account=account)
-    providers = Providers.of({} if settings is None else settings)
+    providers = Providers.of(settings)
     told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root)
     workloads = [limits.workload(found.workload(one)) for one in mesh.workloads]
     workloads = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
@@ -92,9 +92,17 @@ def _by_kind(objects: Iterable[ConfigObject]) -> _Kinds:
 class _Found:
     """Reads workloads: who may call their ports, and how calls travel there."""
 
-    def __init__(self, *, kinds: _Kinds, root: str, mesh: ir.Mesh, account: Account, traffic: Traffic | None) -> None:
+    def __init__(
+        self,
+        *,
+        kinds: Mapping[str, Sequence[ConfigObject]],
+        root: str,
+        mesh: ir.Mesh,
+        account: Account,
+        traffic: Traffic | None,
+    ) -> None:
         self._authorization, self._peers, self._requests = (
-            Attachments(kinds.get((_SECURITY, kind), ()), root)
+            Attachments(kinds[kind], root)
             for kind in ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
         )
         self._mesh = mesh
@@ -123,47 +131,23 @@ def _port(
     return replace(port, mtls=mtls_of(workload, port, peers, account), access=access.stages, jwts=jwts)
 
 
-def _configured(known: ir.Mesh, settings: Mapping[str, Json]) -> ir.Mesh:
-    """What MeshConfig says of identities and of addresses behind proxies."""
-    domain = settings.get("trustDomain")
-    defaults = settings.get("defaultConfig")
-    topology = defaults.get("gatewayTopology") if isinstance(defaults, Mapping) else None
-    hops = topology.get("numTrustedProxies") if isinstance(topology, Mapping) else None
-    domains = (domain, *known.trust_domains[1:]) if isinstance(domain, str) else known.trust_domains
-    return replace(known, trust_domains=domains, trusted_hops=hops if isinstance(hops, int) else 0)
-
-
-def _check_settings(objects: Sequence[ConfigObject], settings: Mapping[str, Json] | None, account: Account) -> None:
-    """Rules are judged on paths as MeshConfig has them normalized, and by its names of trust domains."""
-    if not objects:
-        return
-    if settings is None:
-        account.taken_for_granted(NORMALIZED, objects[0])
-        return
-    one = next(each for each in objects if "meshConfig" in each.data)
-    if settings.get("trustDomainAliases"):
-        message = "identities of aliases of the trust domain pass for its own, which cannot be said"
-        account.not_understood(one, ("meshConfig", "trustDomainAliases"), message, None, Aspect.ACCESS)
-    if settings.get("defaultInboundHttpRetryPolicy") != {}:
-        account.taken_for_granted(ON_PURPOSE, one, "meshConfig")
-    normalization = settings.get("pathNormalization")
-    word = normalization.get("normalization") if isinstance(normalization, Mapping) else None
-    if word not in _SAFE:
-        message = "rules see paths with repeated slashes; set `pathNormalization` to MERGE_SLASHES"
-        account.not_understood(one, ("meshConfig",), message, None, Aspect.ACCESS)
-
-
 def _check_scopes(
     sidecars: Sequence[ConfigObject], externals: Iterable[ir.External], config: ConfigObject | None, account: Account
 ) -> None:
     """What callers' proxies know of: a Sidecar may hide things from them, and rules of externals bind nobody who may go anywhere."""
     for one in sidecars:
+        if "ingress" in mapping(one.data.get("spec")):
+            continue  # that is named by itself
         message = f"which hosts the Sidecar `{one.name}` leaves to callers cannot be said"
         account.not_understood(one, ("spec",), message, None, *Aspect)
-    policy = {} if config is None else mapping(mapping(config.data["meshConfig"]).get("outboundTrafficPolicy"))
-    if policy.get("mode") == "REGISTRY_ONLY":
+    guarded = tuple(one for one in externals if any(port.access for port in one.ports))
+    if config is None:
+        for external in guarded[:1]:
+            account.assumptions.setdefault(REGISTRY, Assumption(text=REGISTRY, span=external.span))
         return
-    for external in externals:
+    if mapping(mapping(config.data["meshConfig"]).get("outboundTrafficPolicy")).get("mode") == "REGISTRY_ONLY":
+        return
+    for external in guarded:
         for port in external.ports:
             if port.access:
                 key = (external.namespace, external.name, port.number)

@@ -14,6 +14,12 @@ from meshc.target import Json
 from meshc_istio.read.account import SERVICE_ACCOUNTS
 from meshc_istio.read.forms import NotSayableError, Said, all_of
 
+LOCAL_DOMAIN: Final = "cluster.local"
+"""The trust domain that stands for the mesh's own in policies. Source: Istio, trust domain migration, "best practices"."""
+
+_PARTS: Final = 4
+"""`ns/NAMESPACE/sa/ACCOUNT`: identities of another form are compared as they are written."""
+
 _EVERYBODY: Final = ir.AnyPeer()
 
 
@@ -54,7 +60,7 @@ def who(source: Json, world: World) -> Who:
         raise NotSayableError("an empty source, which Istio refuses,")
     include = _included(fields, world)
     exclude = (
-        *_principals(texts(fields.get("notPrincipals"))),
+        *_principals(texts(fields.get("notPrincipals")), world),
         *_in_namespaces(texts(fields.get("notNamespaces")), world),
         *_accounts(texts(fields.get("notServiceAccounts")), world),
     )
@@ -74,7 +80,7 @@ def _included(fields: Mapping[str, Json], world: World) -> tuple[ir.Principal, .
     """Fields are joined by `and`; more than one that names callers cannot be said as one list."""
     named: list[tuple[ir.Principal, ...]] = []
     if "principals" in fields:
-        named.append(tuple(_principals(texts(fields["principals"]))))
+        named.append(tuple(_principals(texts(fields["principals"]), world)))
     if "namespaces" in fields:
         named.append(tuple(_in_namespaces(texts(fields["namespaces"]), world)))
     if "serviceAccounts" in fields:
@@ -86,8 +92,9 @@ def _included(fields: Mapping[str, Json], world: World) -> tuple[ir.Principal, .
     return named[0]
 
 
-def _principals(forms: Iterable[str]) -> Iterator[ir.Principal]:
-    for form in forms:
+def _principals(forms: Iterable[str], world: World) -> Iterator[ir.Principal]:
+    for written in forms:
+        form = _of_this_mesh(written, world)
         if form == "*":
             yield ir.AnyIdentity()
         elif form.endswith("/*") and not form.startswith("*"):
@@ -96,6 +103,13 @@ def _principals(forms: Iterable[str]) -> Iterator[ir.Principal]:
             raise NotSayableError(f"callers by the pattern `{form}`")
         else:
             yield ir.ExactIdentity(f"spiffe://{form}")
+
+
+def _of_this_mesh(form: str, world: World) -> str:
+    """An identity of `cluster.local` is one of the mesh's own trust domain, whatever that is called; only whole ones are seen through."""
+    domain, _, rest = form.partition("/")
+    is_whole = domain == LOCAL_DOMAIN and len(rest.split("/")) == _PARTS
+    return f"{world.trust_domains[0]}/{rest}" if is_whole else form
 
 
 def _in_namespaces(forms: Iterable[str], world: World) -> Iterator[ir.Principal]:

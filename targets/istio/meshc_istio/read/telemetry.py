@@ -27,13 +27,17 @@ class Providers:
 
     by_name: dict[str, Mapping[str, Json]] = field(default_factory=dict)
     defaults: Mapping[str, Json] = field(default_factory=dict)
+    log: str | None = None
+    """The format of the log that there is where no object says anything of logs."""
 
     @staticmethod
     def of(settings: Mapping[str, Json]) -> "Providers":
         """The providers of a MeshConfig."""
         listed = [mapping(one) for one in items(settings.get("extensionProviders"))]
         by_name = {str(one["name"]): one for one in listed if "name" in one}
-        return Providers(by_name=by_name, defaults=mapping(settings.get("defaultProviders")))
+        form = "json" if settings.get("accessLogEncoding") == "JSON" else "text"
+        log = form if settings.get("accessLogFile") else None
+        return Providers(by_name=by_name, defaults=mapping(settings.get("defaultProviders")), log=log)
 
     def named(self, entry: Fields, section: str) -> Iterator[Mapping[str, Json]]:
         """The providers of an entry that there are."""
@@ -50,7 +54,9 @@ def telemetry_of(
     workload: ir.Workload, attached: Sequence[Attached], providers: Providers, account: Account
 ) -> ir.Telemetry:
     """What a workload's sidecar reports."""
-    found = ir.Telemetry()
+    written = () if providers.log is None else (providers.log,)
+    logs = tuple(ir.AccessLog(format=one, condition=ir.ALWAYS, span=workload.span) for one in written)
+    found = ir.Telemetry(access_logs=logs)
     keys = tuple((workload.namespace, workload.name, port.number) for port in workload.ports)
     for section in _SECTIONS:
         one = _nearest(attached, section, workload, account)

@@ -29,6 +29,8 @@ def when(test: Json) -> Said:
     if not isinstance(key, str) or set(fields) - {"key", "values", "notValues"}:
         raise NotSayableError("a `when` with other fields than `key`, `values`, `notValues`")
     named, excepted = texts(fields.get("values")), texts(fields.get("notValues"))
+    if not named and not excepted:
+        raise NotSayableError("a `when` without values, which Istio refuses,")
     found: list[ir.Condition] = []
     assumptions: tuple[str, ...] = ()
     if named:

@@ -149,7 +149,9 @@ def test_mtls_is_inherited_from_wider_policies(objects: tuple[str, str] | str, m
 
 def test_a_mode_that_is_none_is_not_guessed() -> None:
     text = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: p, namespace: shop}\nspec: {mtls: 3}\n"
-    assert "the mTLS mode `3` is not known" in {one.message for one in _read(text).unknown}
+    assert "`p`: `spec.mtls` is no mapping, so that it is refused as a whole" in {
+        one.message for one in _read(text).unknown
+    }
 
 
 def test_a_missing_token_passes_unless_a_rule_refuses_it() -> None:
@@ -175,12 +177,12 @@ def test_a_missing_token_passes_unless_a_rule_refuses_it() -> None:
         ("{rules: [{to: [{operation: {}}]}]}", "which Istio refuses"),
         ("{rules: [{to: []}]}", "which Istio refuses"),
         ("{surprise: 1}", "`surprise` is not known"),
-        ("{rules: {a: b}}", "its rules are no list"),
-        ("{rules: [1]}", "a rule that is no mapping"),
-        ("{rules: [{from: 3}]}", "which Istio refuses"),
-        ("{rules: [{from: [{source: 4}]}]}", "which Istio refuses"),
-        ("{rules: [{when: [{key: 3, values: [a]}]}]}", "a `when` with other fields"),
-        ("3", "it has no spec"),
+        ("{rules: {a: b}}", "`spec.rules` is no list"),
+        ("{rules: [1]}", "`spec.rules[0]` is no mapping"),
+        ("{rules: [{from: 3}]}", "`spec.rules[0].from` is no list"),
+        ("{rules: [{from: [{source: 4}]}]}", "`spec.rules[0].from[0].source` is no mapping"),
+        ("{rules: [{when: [{key: 3, values: [a]}]}]}", "when[0].key` is no text"),
+        ("3", "`spec` is no mapping"),
     ],
 )
 def test_what_is_not_understood_is_said_with_its_place(spec: str, words: str) -> None:
@@ -230,7 +232,7 @@ def test_filters_that_let_nobody_in_leave_access_known() -> None:
     head = "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e, namespace: shop}\nspec: {configPatches: "
     limit = "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
     for patch in (
-        "{applyTo: CLUSTER}",
+        "{applyTo: CLUSTER, match: {context: SIDECAR_OUTBOUND}}",
         f"{{applyTo: HTTP_FILTER, patch: {{operation: INSERT_BEFORE, value: {{typed_config: {{'@type': {limit}}}}}}}}}",
     ):
         (found,) = _read(f"{head}[{patch}]}}\n").unknown

@@ -1,4 +1,4 @@
-"""Routes and settings of Istio as people write them by hand: objects in, what becomes of requests out."""
+"""Routes of Istio as people write them by hand: objects in, what becomes of requests out."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,67 +7,30 @@ from typing import Any
 import pytest
 
 import corpus
-from meshc import ir
-from meshc.ir import BalancePolicy, Mesh, PortPolicy
 from meshc.reading import Aspect, Reading, bare, objects_of_source
-from meshc.request import Decision, Request
+from meshc.request import Decision
 from meshc.semantics import Evaluator
 from meshc.semantics.paths import capture, substitute
 from meshc.source import SourceFile
 from meshc_harness.compare import analyze_text
+from meshc_harness.istio_live import (
+    CALL,
+    CART,
+    CONFIG,
+    MAIL,
+    PAY,
+    SUBSETS,
+    object_text,
+    port_of,
+    read_live,
+)
 from meshc_istio.read import read
-
-PROGRAM = """
-namespace shop
-namespace bank
-service web in shop { port 80 http }
-service mail in shop
-service pay in bank { port 80 http }
-service cart in shop { port 80 http target 8080 port 5432 tcp version v1 version v2 }
-external books in shop { host "books.example" port 443 https }
-"""
-CONFIG = """meshConfig:
-  pathNormalization: {normalization: MERGE_SLASHES}
-  defaultInboundHttpRetryPolicy: {}
-  outboundTrafficPolicy: {mode: REGISTRY_ONLY}
----
-"""
-ENTRY = """apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: books, namespace: shop}
-spec: {hosts: [books.example], resolution: DNS, ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}]}
----
-"""
-TLS = "{host: books.example, trafficPolicy: {tls: {mode: SIMPLE, sni: books.example, caCertificates: system, subjectAltNames: [books.example]}}}"
-CART = "cart.shop.svc.cluster.local"
-SUBSETS = "{host: cart, subsets: [{name: one, labels: {version: v1}}, {name: two, labels: {version: v2}}]}"
-WEB, MAIL, PAY = (f"spiffe://cluster.local/ns/{one}" for one in ("shop/sa/web", "shop/sa/mail", "bank/sa/pay"))
-CALL = Request(identity=WEB, namespace="shop", service="cart", port=80, method="GET", path="/a", source_ip="10.0.0.1")
-
-
-def _known() -> Mesh:
-    mesh = analyze_text(PROGRAM).mesh
-    assert mesh is not None
-    return bare(mesh)
-
-
-def _read(text: str, *, config: str = CONFIG, has_books: bool = True) -> Reading:
-    books = ENTRY + _object("DestinationRule", TLS, name="books") if has_books else ""
-    objects, wrong = objects_of_source(SourceFile("live.yaml", config + books + text))
-    assert not wrong
-    return read(objects, _known(), {})
-
-
-def _object(kind: str, spec: str, *, name: str = "x", namespace: str = "shop", created: str = "") -> str:
-    stamp = f", creationTimestamp: {created}" if created else ""
-    return (
-        f"apiVersion: networking.istio.io/v1\nkind: {kind}\n"
-        f"metadata: {{name: {name}, namespace: {namespace}{stamp}}}\nspec: {spec}\n---\n"
-    )
 
 
 def _routes(http: str, **more: Any) -> str:
-    return _object("VirtualService", f"{{hosts: [cart], http: {http}}}", **more) + _object("DestinationRule", SUBSETS)
+    return object_text("VirtualService", f"{{hosts: [cart], http: {http}}}", **more) + object_text(
+        "DestinationRule", SUBSETS
+    )
 
 
 def _decide(reading: Reading, **parts: Any) -> Decision:
@@ -76,11 +39,6 @@ def _decide(reading: Reading, **parts: Any) -> Decision:
 
 def _sent(reading: Reading, **parts: Any) -> dict[str | None, float]:
     return {one.version: one.weight for one in _decide(reading, **parts).destinations}
-
-
-def _port(reading: Reading, service: str = "cart", number: int = 80) -> PortPolicy:
-    owners = (*reading.mesh.workloads, *reading.mesh.externals)
-    return next(port for one in owners if one.name == service for port in one.ports if port.number == number)
 
 
 TO_ONE = "route: [{destination: {host: cart, subset: one}}]"
@@ -123,13 +81,13 @@ TO_TWO = "route: [{destination: {host: cart, subset: two}}]"
     ],
 )
 def test_matches_mean_what_istio_documents(match: str, parts: dict[str, Any], expected: str) -> None:
-    reading = _read(_routes(f"[{{match: [{{{match}}}], {TO_ONE}}}, {{{TO_TWO}}}]"))
+    reading = read_live(_routes(f"[{{match: [{{{match}}}], {TO_ONE}}}, {{{TO_TWO}}}]"))
     assert not reading.unknown, reading.unknown
     assert _sent(reading, **parts) == {expected: 100.0}
 
 
 def test_the_first_route_counts_and_entries_are_alternatives() -> None:
-    reading = _read(
+    reading = read_live(
         _routes(f"[{{match: [{{uri: {{exact: /b}}}}, {{method: {{exact: GET}}}}], {TO_ONE}}}, {{{TO_TWO}}}]")
     )
     assert _sent(reading) == {"v1": 100.0}
@@ -137,32 +95,32 @@ def test_the_first_route_counts_and_entries_are_alternatives() -> None:
 
 
 def test_nothing_is_tried_after_a_route_that_takes_all() -> None:
-    reading = _read(_routes(f"[{{{TO_TWO}}}, {{match: [{{uri: {{exact: /a}}}}], {TO_ONE}}}]"))
+    reading = read_live(_routes(f"[{{{TO_TWO}}}, {{match: [{{uri: {{exact: /a}}}}], {TO_ONE}}}]"))
     assert _sent(reading) == {"v2": 100.0}
 
 
 def test_what_no_route_takes_is_answered_404() -> None:
-    assert _decide(_read(_routes(f"[{{match: [{{uri: {{exact: /b}}}}], {TO_ONE}}}]"))).status == 404
+    assert _decide(read_live(_routes(f"[{{match: [{{uri: {{exact: /b}}}}], {TO_ONE}}}]"))).status == 404
 
 
 def test_weights_are_proportions_and_one_destination_needs_none() -> None:
     one, two = "destination: {host: cart, subset: one}", "destination: {host: cart, subset: two}"
-    assert _sent(_read(_routes(f"[{{route: [{{{one}, weight: 3}}, {{{two}, weight: 1}}]}}]"))) == {
+    assert _sent(read_live(_routes(f"[{{route: [{{{one}, weight: 3}}, {{{two}, weight: 1}}]}}]"))) == {
         "v1": 75.0,
         "v2": 25.0,
     }
-    assert _sent(_read(_routes(f"[{{route: [{{{one}, weight: 3}}, {{{two}, weight: 0}}]}}]"))) == {"v1": 100.0}
-    assert _sent(_read(_routes(f"[{{route: [{{{one}, weight: 7}}]}}]"))) == {"v1": 100.0}
+    assert _sent(read_live(_routes(f"[{{route: [{{{one}, weight: 3}}, {{{two}, weight: 0}}]}}]"))) == {"v1": 100.0}
+    assert _sent(read_live(_routes(f"[{{route: [{{{one}, weight: 7}}]}}]"))) == {"v1": 100.0}
 
 
 def test_a_subset_that_nothing_defines_is_answered_503() -> None:
-    reading = _read(_routes("[{route: [{destination: {host: cart, subset: three}}]}]"))
+    reading = read_live(_routes("[{route: [{destination: {host: cart, subset: three}}]}]"))
     assert _decide(reading).status == 503
 
 
 def test_a_subset_whose_rule_is_kept_elsewhere_is_assumed() -> None:
-    reading = _read(
-        _object("VirtualService", "{hosts: [cart], http: [{route: [{destination: {host: cart, subset: v2}}]}]}")
+    reading = read_live(
+        object_text("VirtualService", "{hosts: [cart], http: [{route: [{destination: {host: cart, subset: v2}}]}]}")
     )
     assert _sent(reading) == {"v2": 100.0}
     assert any("subsets" in one.text for one in reading.assumptions)
@@ -177,7 +135,7 @@ def test_a_subset_whose_rule_is_kept_elsewhere_is_assumed() -> None:
     ],
 )
 def test_redirects(action: str, parts: dict[str, Any], target: str) -> None:
-    assert _decide(_read(_routes(f"[{{{action}}}]")), **parts).redirect == target
+    assert _decide(read_live(_routes(f"[{{{action}}}]")), **parts).redirect == target
 
 
 @pytest.mark.parametrize(
@@ -190,26 +148,26 @@ def test_redirects(action: str, parts: dict[str, Any], target: str) -> None:
     ],
 )
 def test_rewrites(match: str, rewrite: str, path: str, expected: str) -> None:
-    reading = _read(_routes(f"[{{match: [{{{match}}}], {TO_ONE}, rewrite: {{{rewrite}}}}}]"))
+    reading = read_live(_routes(f"[{{match: [{{{match}}}], {TO_ONE}, rewrite: {{{rewrite}}}}}]"))
     assert not reading.unknown, reading.unknown
-    route = _port(reading).routes[0]
+    route = port_of(reading).routes[0]
     assert substitute(route.settings.rewrite_path or "", capture(route.path, path)) == expected
 
 
 def test_a_prefix_that_ends_within_a_segment_cannot_be_replaced() -> None:
-    reading = _read(_routes(f"[{{match: [{{uri: {{prefix: /a}}}}], {TO_ONE}, rewrite: {{uri: /b}}}}]"))
+    reading = read_live(_routes(f"[{{match: [{{uri: {{prefix: /a}}}}], {TO_ONE}, rewrite: {{uri: /b}}}}]"))
     assert "ends within a segment" in reading.unknown[0].message
 
 
 def test_istio_retries_twice_where_nothing_says_otherwise() -> None:
-    for reading in (_read(_routes(f"[{{{TO_ONE}}}]")), _read("")):
-        retry = _port(reading).routes[-1].settings.retry
+    for reading in (read_live(_routes(f"[{{{TO_ONE}}}]")), read_live("")):
+        retry = port_of(reading).routes[-1].settings.retry
         assert retry is not None
         assert (retry.attempts, retry.statuses) == (2, ())
         assert set(retry.conditions) == {"connect-failure", "refused-stream", "unavailable", "cancelled"}
-    assert _port(_read(_routes(f"[{{{TO_ONE}, retries: {{attempts: 0}}}}]"))).routes[0].settings.retry is None
+    assert port_of(read_live(_routes(f"[{{{TO_ONE}, retries: {{attempts: 0}}}}]"))).routes[0].settings.retry is None
     config = CONFIG.replace("---", "  defaultHttpRetryPolicy: {attempts: 0}\n---")
-    assert _port(_read(_routes(f"[{{{TO_ONE}}}]"), config=config)).routes[0].settings.retry is None
+    assert port_of(read_live(_routes(f"[{{{TO_ONE}}}]"), config=config)).routes[0].settings.retry is None
 
 
 def test_settings_of_routes() -> None:
@@ -219,9 +177,9 @@ def test_settings_of_routes() -> None:
         "mirrors: [{destination: {host: pay.bank.svc.cluster.local}, percentage: {value: 5}}],"
         "headers: {request: {remove: [x-a], set: {x-b: '100%%'}}}"
     )
-    reading = _read(_routes(f"[{{{TO_ONE}, {settings}}}]"))
+    reading = read_live(_routes(f"[{{{TO_ONE}, {settings}}}]"))
     assert not reading.unknown, reading.unknown
-    found = _port(reading).routes[0].settings
+    found = port_of(reading).routes[0].settings
     assert found.retry is not None
     assert (found.timeout_ms, found.retry.attempts, found.retry.conditions) == (1500, 3, ("5xx",))
     assert (found.retry.statuses, found.retry.per_try_ms, found.retry.backoff_ms) == ((429,), 200, (10, 100))
@@ -254,7 +212,7 @@ def test_settings_of_routes() -> None:
 )
 def test_what_cannot_be_said_is_unknown_at_its_place(route: str) -> None:
     text = _routes(f"[{route}]")
-    reading = _read(text)
+    reading = read_live(text)
     assert reading.unknown
     for one in reading.unknown:
         assert one.ports is not None
@@ -263,22 +221,22 @@ def test_what_cannot_be_said_is_unknown_at_its_place(route: str) -> None:
 
 
 def test_of_two_services_for_one_host_the_oldest_counts() -> None:
-    old = _object(
+    old = object_text(
         "VirtualService", f"{{hosts: [cart], http: [{{{TO_ONE}}}]}}", name="old", created="'2024-01-01T00:00:00Z'"
     )
-    new = _object(
+    new = object_text(
         "VirtualService", f"{{hosts: [{CART}], http: [{{{TO_TWO}}}]}}", name="new", created="'2025-01-01T00:00:00Z'"
     )
-    reading = _read(new + old + _object("DestinationRule", SUBSETS))
+    reading = read_live(new + old + object_text("DestinationRule", SUBSETS))
     assert not reading.unknown
     assert _sent(reading) == {"v1": 100.0}
-    undated = _read((new + old).replace("2024-", "2025-") + _object("DestinationRule", SUBSETS))
+    undated = read_live((new + old).replace("2024-", "2025-") + object_text("DestinationRule", SUBSETS))
     assert "age" in undated.unknown[0].message
 
 
 def test_routes_of_gateways_touch_no_caller() -> None:
-    text = _object("VirtualService", f"{{hosts: ['*'], gateways: [public], http: [{{{TO_ONE}}}]}}")
-    reading = _read(text)
+    text = object_text("VirtualService", f"{{hosts: ['*'], gateways: [public], http: [{{{TO_ONE}}}]}}")
+    reading = read_live(text)
     assert [one.ports for one in reading.unknown] == [()]
     assert _sent(reading) == {None: 100.0}
 
@@ -286,137 +244,15 @@ def test_routes_of_gateways_touch_no_caller() -> None:
 def test_connections_are_routed_by_callers() -> None:
     to = "route: [{destination: {host: cart, subset: %s, port: {number: 5432}}}]"
     tcp = f"[{{match: [{{port: 5432, sourceLabels: {{app: web}}}}], {to % 'one'}}}, {{match: [{{port: 5432}}], {to % 'two'}}}]"
-    text = _object("VirtualService", f"{{hosts: [cart], tcp: {tcp}, http: [{{{TO_ONE}}}]}}") + _object(
+    text = object_text("VirtualService", f"{{hosts: [cart], tcp: {tcp}, http: [{{{TO_ONE}}}]}}") + object_text(
         "DestinationRule", SUBSETS
     )
-    reading = _read(text)
+    reading = read_live(text)
     assert not reading.unknown, reading.unknown
     parts: dict[str, Any] = {"port": 5432, "method": None, "path": None}
     assert _sent(reading, **parts) == {"v1": 100.0}
     assert _sent(reading, identity=MAIL, **parts) == {"v2": 100.0}
 
-
-# ---- DestinationRules -----------------------------------------------------------------------------------------------
-
-
-def _policy(policy: str, **more: Any) -> ir.Settings:
-    reading = _read(_object("DestinationRule", f"{{host: cart, trafficPolicy: {policy}}}", **more))
-    assert not reading.unknown, reading.unknown
-    return _port(reading).settings
-
-
-def test_settings_of_connections() -> None:
-    plain = _port(_read("")).settings
-    assert plain.load_balance is not None
-    assert plain.load_balance.policy is BalancePolicy.LEAST_REQUEST
-    assert _policy("{loadBalancer: {simple: ROUND_ROBIN}}").load_balance is None
-    pool = (
-        "{connectionPool: {tcp: {maxConnections: 7, connectTimeout: 3s}, http: {http2MaxRequests: 9, maxRetries: 2}}}"
-    )
-    found = _policy(pool)
-    assert found.connect_timeout_ms == 3000
-    assert found.circuit_breaker is not None
-    bounds = found.circuit_breaker
-    assert (bounds.connections, bounds.pending, bounds.requests, bounds.retries) == (7, None, 9, 2)
-    hashed = _policy("{loadBalancer: {consistentHash: {httpHeaderName: X-User}}}").load_balance
-    assert hashed is not None
-    assert (hashed.policy, hashed.hash_kind, hashed.hash_name) == (BalancePolicy.RING_HASH, "header", "x-user")
-
-
-def test_ejection_has_defaults_and_turns_nearness_on() -> None:
-    found = _policy("{outlierDetection: {consecutiveGatewayErrors: 3}}")
-    assert found.outlier_detection is not None
-    outlier = found.outlier_detection
-    assert (outlier.consecutive_5xx, outlier.consecutive_gateway_errors, outlier.max_ejected) == (5, 3, 10.0)
-    assert found.locality is not None
-    assert found.locality.prefer
-    off = "{outlierDetection: {interval: 1s}, loadBalancer: {localityLbSetting: {enabled: false}}}"
-    assert _policy(off).locality is None
-
-
-def test_settings_of_a_port_replace_all_others() -> None:
-    text = "{connectionPool: {tcp: {maxConnections: 7}}, portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: RANDOM}}]}"
-    found = _policy(text)
-    assert found.circuit_breaker is None
-    assert found.load_balance is not None
-    assert found.load_balance.policy is BalancePolicy.RANDOM
-
-
-def test_the_service_s_namespace_comes_before_the_root() -> None:
-    def rule(namespace: str, simple: str) -> str:
-        spec = f"{{host: {CART}, trafficPolicy: {{loadBalancer: {{simple: {simple}}}}}}}"
-        return _object("DestinationRule", spec, namespace=namespace, name=namespace)
-
-    both = _read(rule("istio-system", "RANDOM") + rule("shop", "ROUND_ROBIN"))
-    assert not both.unknown
-    assert _port(both).settings.load_balance is None
-    root = _port(_read(rule("istio-system", "RANDOM"))).settings.load_balance
-    assert root is not None
-    assert root.policy is BalancePolicy.RANDOM
-    assert "some namespaces" in _read(rule("bank", "RANDOM")).unknown[0].message
-
-
-def test_callers_that_speak_otherwise_than_the_server_are_not_understood() -> None:
-    for mode, is_fine in (("ISTIO_MUTUAL", True), ("DISABLE", False), ("SIMPLE", False)):
-        reading = _read(_object("DestinationRule", f"{{host: cart, trafficPolicy: {{tls: {{mode: {mode}}}}}}}"))
-        assert (not reading.unknown) is is_fine
-        assert all(Aspect.ACCESS in one.aspects for one in reading.unknown)
-
-
-# ---- what leaves the mesh -------------------------------------------------------------------------------------------
-
-TO_BOOKS = "route: [{destination: {host: books.example, port: {number: 80}}}]"
-BOOKS = replace(CALL, service="books", port=443)
-
-
-def _books(http: str) -> Reading:
-    return _read(_object("VirtualService", f"{{hosts: [books.example], http: {http}}}", name="books"))
-
-
-def test_a_bare_403_is_a_rule_about_what_leaves() -> None:
-    reading = _books(
-        f"[{{match: [{{uri: {{prefix: /v1/}}, sourceLabels: {{app: web}}}}], {TO_BOOKS}}}, {{directResponse: {{status: 403}}}}]"
-    )
-    assert not reading.unknown, reading.unknown
-    evaluator = Evaluator(reading.mesh)
-    assert evaluator.decide(replace(BOOKS, path="/v1/x")).allowed is True
-    assert evaluator.decide(replace(BOOKS, path="/v2")).allowed is False
-    assert evaluator.decide(replace(BOOKS, path="/v1/x", identity=MAIL)).allowed is False
-
-
-def test_rules_of_externals_need_a_mesh_that_lets_nothing_else_out() -> None:
-    text = _object("VirtualService", "{hosts: [books.example], http: [{directResponse: {status: 403}}]}")
-    reading = _read(text, config=CONFIG.replace("REGISTRY_ONLY", "ALLOW_ANY"))
-    assert "REGISTRY_ONLY" in reading.unknown[0].message
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("resolution: DNS", "resolution: STATIC"),
-        ("targetPort: 443", "targetPort: 444"),
-        ("protocol: HTTP", "protocol: TCP"),
-    ],
-)
-def test_an_entry_of_another_kind_leaves_the_external_unknown(old: str, new: str) -> None:
-    text = (ENTRY + _object("DestinationRule", TLS)).replace(old, new)
-    assert any(one.ports == (("shop", "books", 443),) for one in _read(text, has_books=False).unknown)
-
-
-def test_servers_outside_that_nobody_verifies_are_not_understood() -> None:
-    for old, new in (
-        ("mode: SIMPLE", "mode: DISABLE"),
-        ("subjectAltNames: [books.example]", "subjectAltNames: [evil.example]"),
-    ):
-        assert _read(ENTRY + _object("DestinationRule", TLS.replace(old, new)), has_books=False).unknown
-
-
-def test_a_sidecar_object_may_hide_anything() -> None:
-    (found,) = _read(_object("Sidecar", "{egress: [{hosts: ['./*']}]}")).unknown
-    assert found.ports is None
-
-
-# ---- the samples of Istio -------------------------------------------------------------------------------------------
 
 BOOKINFO = """
 namespace default

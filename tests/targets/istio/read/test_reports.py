@@ -1,0 +1,122 @@
+"""Rate limits and telemetry of Istio as people write them by hand."""
+
+import pytest
+
+from meshc import ir
+from meshc.reading import Aspect
+from meshc_harness.istio_live import (
+    CONFIG,
+    port_of,
+    read_live,
+)
+
+LIMIT = """apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: limit, namespace: shop}
+spec:
+  workloadSelector: {labels: {app: cart}}
+  configPatches:
+  - applyTo: HTTP_FILTER
+    match:
+      context: SIDECAR_INBOUND
+      listener:
+        portNumber: 8080
+        filterChain:
+          filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: envoy.filters.http.router}}
+    patch:
+      operation: INSERT_BEFORE
+      value:
+        name: envoy.filters.http.local_ratelimit
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+          stat_prefix: x
+          token_bucket: {max_tokens: 4, tokens_per_fill: 2, fill_interval: 60s}
+          filter_enabled: {default_value: {numerator: 100}}
+          filter_enforced: {default_value: {numerator: 100, denominator: HUNDRED}}
+"""
+
+
+def test_a_local_rate_limit_before_the_router_is_a_limit_of_the_port() -> None:
+    reading = read_live(LIMIT)
+    assert not reading.unknown, reading.unknown
+    (found,) = port_of(reading).limits
+    assert (found.tokens, found.per_ms, found.burst, found.per) == (2, 60_000, 4, None)
+    assert not port_of(reading, number=5432).limits
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_known"),
+    [
+        ("portNumber: 8080", "portNumber: 9090", True),
+        ("app: cart", "app: mail", True),
+        ("filter_enforced", "x_enforced", False),
+        (
+            "filter_enabled: {default_value: {numerator: 100}}",
+            "filter_enabled: {default_value: {numerator: 50}}",
+            False,
+        ),
+        (", subFilter: {name: envoy.filters.http.router}", "", False),
+        ("SIDECAR_INBOUND", "SIDECAR_OUTBOUND", False),
+        ("max_tokens: 4", "max_tokens: many", False),
+    ],
+)
+def test_limits_elsewhere_and_limits_of_another_kind(old: str, new: str, *, is_known: bool) -> None:
+    reading = read_live(LIMIT.replace(old, new))
+    assert not port_of(reading).limits
+    assert bool(reading.unknown) is not is_known
+
+
+PROVIDERS = CONFIG.replace(
+    "---",
+    "  extensionProviders:\n  - {name: log, envoyFileAccessLog: {path: /dev/stdout, logFormat: {labels: {a: b}}}}\n"
+    "  - {name: spans, opentelemetry: {service: otel.ops.svc.cluster.local, port: 4317}}\n  - {name: prometheus, prometheus: {}}\n---",
+)
+
+
+def _telemetry(*specs: tuple[str, str]) -> ir.Telemetry:
+    text = "".join(
+        f"apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {{name: t{number}, namespace: {namespace}}}\nspec: {spec}\n---\n"
+        for number, (namespace, spec) in enumerate(specs)
+    )
+    reading = read_live(text, config=PROVIDERS)
+    assert not reading.unknown, reading.unknown
+    return next(one for one in reading.mesh.workloads if one.name == "cart").telemetry
+
+
+def test_telemetry_is_inherited_section_by_section() -> None:
+    logs, traces = (
+        "accessLogging: [{providers: [{name: log}]}]",
+        "tracing: [{providers: [{name: spans}], randomSamplingPercentage: 5}]",
+    )
+    found = _telemetry(("istio-system", f"{{{logs}, {traces}}}"), ("shop", "{accessLogging: [{disabled: true}]}"))
+    assert found.access_logs == ()
+    assert found.trace is not None
+    assert (found.trace.percent, found.trace.collector) == (5.0, "otel.ops.svc.cluster.local:4317")
+    selected = _telemetry(
+        (
+            "shop",
+            f"{{selector: {{matchLabels: {{app: cart}}}}, {logs}, metrics: [{{providers: [{{name: prometheus}}]}}]}}",
+        )
+    )
+    assert [one.format for one in selected.access_logs] == ["json"]
+    assert selected.metrics
+
+
+def test_a_provider_that_the_mesh_does_not_know_reports_nothing() -> None:
+    assert _telemetry(("shop", "{accessLogging: [{providers: [{name: nobody}]}]}")).access_logs == ()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "accessLogging: [{providers: [{name: log}], filter: {expression: 'true'}}]",
+        "accessLogging: [{providers: [{name: log}], match: {mode: SERVER}}]",
+        "metrics: [{providers: [{name: prometheus}], overrides: [{}]}]",
+        "tracing: [{providers: [{name: log}]}]",
+    ],
+)
+def test_reports_that_cannot_be_said_are_unknown(entry: str) -> None:
+    text = f"apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {{name: t, namespace: shop}}\nspec: {{{entry}}}\n"
+    reading = read_live(text, config=PROVIDERS)
+    assert reading.unknown
+    assert all(one.aspects == {Aspect.SETTINGS} for one in reading.unknown)
