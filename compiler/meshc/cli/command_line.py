@@ -283,7 +283,7 @@ def _import(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument(
         "--from",
         dest="kind",
-        choices=("istio", "networkpolicy"),
+        choices=("envoy", "gateway", "istio", "linkerd", "networkpolicy"),
         help="import this kind alone (default: all that can be imported)",
     )
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="the new project's directory")

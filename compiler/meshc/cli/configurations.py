@@ -25,13 +25,9 @@ from meshc.verification import narrowed
 
 _ISTIO_TRAVEL: Final = "networking.istio.io"
 _ISTIO: Final = ".istio.io"
+_LINKERD: Final = ("linkerd.io", "gateway.networking.k8s.io")
 ENVOY_KEYS: Final = frozenset({"static_resources", "configs"})
 """What a bootstrap and a config dump have at their top."""
-_OTHERS: Final[Mapping[str, str]] = {
-    "policy.linkerd.io": "Linkerd",
-    "linkerd.io": "Linkerd",
-    "gateway.networking.k8s.io": "the Gateway API",
-}
 _CHANGES: Final[Mapping[Aspect, tuple[Change, ...]]] = {
     Aspect.ACCESS: (Change.OPENED, Change.CLOSED, Change.CHANGED, Change.WEAKENED_MTLS),
     Aspect.ROUTING: (Change.ROUTING,),
@@ -76,12 +72,9 @@ def read_configuration(text: str, console: Console) -> Configuration:
 
 def target_of(objects: Sequence[ConfigObject], text: str) -> Target:
     """The target that reads the objects of an operand. Raises UsageError if there is none, or more than one."""
-    for one in objects:
-        if one.group in _OTHERS:
-            raise UsageError(f"`{one.file}`: configuration of {_OTHERS[one.group]} cannot be read yet")
     kinds = {kind for one in objects if (kind := _kind(one))}
     if not kinds:
-        raise UsageError(f"`{text}` holds no configuration of Istio or Envoy, which is what can be read so far")
+        raise UsageError(f"`{text}` holds no configuration of Istio, Linkerd or Envoy")
     if len(kinds) > 1:
         raise UsageError(f"`{text}` holds configuration of several meshes; name one at a time")
     return find_target(kinds.pop())
@@ -91,6 +84,8 @@ def _kind(one: ConfigObject) -> str | None:
     """The target that reads an object; None where none does."""
     if one.group.endswith(_ISTIO) or "meshConfig" in one.data:
         return "istio"
+    if one.group.endswith(_LINKERD):
+        return "linkerd"
     return "envoy" if ENVOY_KEYS & set(one.data) else None
 
 
@@ -109,7 +104,8 @@ def compare_with(
     program = replace(side, mesh=narrowed(expressed, aspects))
     found = Side(mesh=narrowed(reading.mesh, aspects), groups=side.groups)
     pair = (program, found) if is_new else (found, program)
-    return _with_unknown(Comparer().compare(*pair), reading.unknown)
+    unknown = tuple(one for one in reading.unknown if one.aspects & aspects)
+    return _with_unknown(Comparer().compare(*pair), unknown)
 
 
 def compare_two(

@@ -1,6 +1,7 @@
 """`meshc import`: existing configuration -> a program, proven equal to what was read."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -9,24 +10,51 @@ from meshc.cli.configurations import ENVOY_KEYS, configuration_sources
 from meshc.cli.console import Console, UsageError
 from meshc.cli.texts import write_text
 from meshc.diagnostics import Severity
-from meshc.importing import Imported, import_program, known_services, merge_readings
+from meshc.importing import (
+    Imported,
+    described,
+    import_program,
+    in_trust_domains,
+    known_services,
+    merge_readings,
+)
 from meshc.ir import Mesh
 from meshc.load import CONFIG_NAME
-from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source
+from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source, read_objects
 from meshc.reading.network_policies import FIREWALLS, is_network_policy, read_network_policies
 from meshc.source import SourceFile
 from meshc.targets import find_target
 
-KINDS: Final = ("istio", "networkpolicy")
-"""What can be imported so far."""
-
 _POLICIES: Final = "policies"
 _CONFIG: Final = "policies: policies/\n"
-_ISTIO: Final = "security.istio.io"
-_TRAVEL: Final = frozenset({"networking.istio.io", "telemetry.istio.io"})
-_ISTIO_KINDS: Final = frozenset({"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"})
-_MESHES: Final = (".istio.io", "linkerd.io", "gateway.networking.k8s.io", "networking.k8s.io")
-"""What the groups of objects that decide about calls end in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """Objects of one kind of configuration: those of some API groups, or those that `is_one` picks; and the target that reads them."""
+
+    target: str | None
+    is_one: Callable[[ConfigObject], bool]
+    is_of_cluster: bool = True
+    """Whether it is read beside what else the cluster holds, such as pods that go without a proxy."""
+
+
+def _of_groups(*endings: str) -> Callable[[ConfigObject], bool]:
+    return lambda one: one.group.endswith(endings)
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "networkpolicy": _Kind(target=None, is_one=_of_groups("networking.k8s.io", *FIREWALLS)),
+    "istio": _Kind(
+        target="istio",
+        is_one=lambda one: one.group.endswith(".istio.io") or "meshConfig" in one.data,
+    ),
+    "linkerd": _Kind(target="linkerd", is_one=_of_groups("linkerd.io")),
+    "gateway": _Kind(target="linkerd", is_one=_of_groups("gateway.networking.k8s.io")),
+    "envoy": _Kind(target="envoy", is_one=lambda one: bool(ENVOY_KEYS & set(one.data)), is_of_cluster=False),
+}
+KINDS: Final = tuple(sorted(_KINDS))
+"""What can be imported."""
 
 
 def run(arguments: Arguments, console: Console) -> int:
@@ -38,14 +66,15 @@ def run(arguments: Arguments, console: Console) -> int:
     for one in found:
         if one.severity is Severity.ERROR:
             console.complain(f"{one.span}: {one.message}")
-    if not known.workloads:
+    reading = merge_readings(known, list(_readings(objects, known, arguments.kind)))
+    if reading.mesh.trust_domains != known.trust_domains:
+        known = in_trust_domains(known, reading.mesh.trust_domains)
+        reading = merge_readings(known, list(_readings(objects, known, arguments.kind)))
+    if not reading.mesh.workloads:
         raise UsageError("no Service among the files; name the manifests of the services too")
-    reading = merge_readings(
-        known, [*_readings(objects, known, arguments.kind), _unread(objects, known, arguments.kind)]
-    )
-    imported = import_program(reading, "imported")
+    imported = import_program(reading, "imported", described(objects))
     _write(directory, imported, console)
-    return _report(reading, imported, console)
+    return _report(imported, console)
 
 
 def _directory(arguments: Arguments) -> Path:
@@ -78,36 +107,39 @@ def _objects(sources: Sequence[SourceFile], console: Console) -> list[ConfigObje
     return objects
 
 
-def _readings(objects: Sequence[ConfigObject], known: Mesh, kind: str | None) -> Iterator[Reading]:
-    if kind in {None, "networkpolicy"} and any(map(is_network_policy, objects)):
-        yield read_network_policies(objects, known, {})
-    istio = find_target("istio")
-    if kind in {None, "istio"} and istio.read is not None and any(one.group == _ISTIO for one in objects):
-        yield istio.read(objects, known, {})
+def _readings(objects: Sequence[ConfigObject], known: Mesh, wanted: str | None) -> Iterator[Reading]:
+    """One reading of each target with objects among the files; `--from` leaves the others out."""
+    mine: dict[str | None, list[ConfigObject]] = {}
+    for one in objects:
+        name = _kind_of(one)
+        if name is not None and wanted in {None, name}:
+            mine.setdefault(_KINDS[name].target, []).append(one)
+    for target, some in mine.items():
+        if target is None:
+            yield read_network_policies(objects, known, {})
+            yield _unread((one for one in some if not is_network_policy(one)), known)
+        elif (read := find_target(target).read) is None:
+            yield _unread(some, known)
+        else:
+            around = [one for one in objects if _kind_of(one) is None] if _KINDS[target].is_of_cluster else []
+            yield read_objects(read, [*around, *some], known, {})
 
 
-def _unread(objects: Iterable[ConfigObject], known: Mesh, kind: str | None) -> Reading:
-    """What nobody reads yet, although it decides about calls; unless `--from` leaves it out."""
+def _kind_of(one: ConfigObject) -> str | None:
+    """The kind of configuration that an object is; the longest group decides, None for what says nothing of calls."""
+    if one.group == "gateway.networking.k8s.io":
+        return "gateway"
+    return next((name for name, kind in _KINDS.items() if kind.is_one(one)), None)
+
+
+def _unread(objects: Iterable[ConfigObject], known: Mesh) -> Reading:
+    """What nobody reads yet, although it decides about calls: it may refuse requests, so that nothing can be left open."""
     unknown: list[Unknown] = []
     for one in objects:
-        if kind is None and (_decides(one) or one.group.endswith(FIREWALLS)) and not _is_read(one):
-            shown = f"{one.kind} `{one.name}`" if one.kind else "configuration of Envoy"
-            # What travels is the callers' to say. All else may refuse requests, so that nothing can be left open.
-            aspects = frozenset({Aspect.ROUTING, Aspect.SETTINGS}) if _is_travel(one) else frozenset(Aspect)
-            unknown.append(Unknown(message=f"{shown} is not imported yet", aspects=aspects, span=one.span("kind")))
+        shown = f"{one.kind} `{one.name}`" if one.kind else "configuration of Envoy"
+        message = f"{shown} is not imported yet"
+        unknown.append(Unknown(message=message, aspects=frozenset(Aspect), span=one.span("kind")))
     return Reading(mesh=known, unknown=tuple(unknown))
-
-
-def _decides(one: ConfigObject) -> bool:
-    return one.group.endswith(_MESHES) or bool(ENVOY_KEYS & set(one.data))
-
-
-def _is_travel(one: ConfigObject) -> bool:
-    return one.group in _TRAVEL and one.kind != "EnvoyFilter"
-
-
-def _is_read(one: ConfigObject) -> bool:
-    return is_network_policy(one) or (one.group == _ISTIO and one.kind in _ISTIO_KINDS)
 
 
 def _write(directory: Path, imported: Imported, console: Console) -> None:
@@ -120,7 +152,7 @@ def _write(directory: Path, imported: Imported, console: Console) -> None:
     console.say(f"{policies}: {len(imported.files)} files")
 
 
-def _report(reading: Reading, imported: Imported, console: Console) -> int:
+def _report(imported: Imported, console: Console) -> int:
     for omitted in imported.omitted:
         console.complain(f"{omitted.span}: not imported, {omitted.what}: {omitted.reason}")
     for one in imported.diagnostics:
@@ -130,6 +162,6 @@ def _report(reading: Reading, imported: Imported, console: Console) -> int:
         console.complain(f"the program does not say what was read, at {subjects}; that is a mistake in meshc")
     if imported.omitted or imported.diagnostics or not imported.difference.is_empty:
         return 1
-    assumed = " and ".join(one.text for one in reading.assumptions)
+    assumed = " and ".join(one.text for one in imported.assumptions)
     console.print(f"equal, assuming that {assumed}" if assumed else "equal")
     return 0

@@ -10,6 +10,7 @@ from meshc.cli.arguments import Arguments
 from meshc.cli.configurations import configuration_sources, target_of
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import ProjectInvalidError, analyze_project, open_project
+from meshc.cli.via import as_far_as_read
 from meshc.diagnostics import Severity
 from meshc.importing import known_services
 from meshc.ir import Mesh
@@ -86,7 +87,8 @@ class _Loader:
         target = target_of(objects, self._config)
         if target.read is None:
             raise UsageError(f"configuration of {target.name} cannot be read yet")
-        known = self._known(sources, target)
+        program = None if self._arguments.program is None else self._of_program(self._arguments.program)
+        known = self._known(sources, target) if program is None else bare(program)
         reading, sites = _read(target, objects, known)
         key = self._chosen(reading.mesh, sites)
         if known.span == BUILTIN:
@@ -95,12 +97,18 @@ class _Loader:
             reading, sites = _read(target, objects, replace(known, trust_domains=(domain,)))
         for one in _that_matter(reading, key, target):
             raise UsageError(f"{one.span}: not understood, so nothing is run: {one.message}")
-        return reading.mesh, self._placed(reading.mesh, key, sites)
+        if target.reads == set(Aspect):
+            mesh = reading.mesh
+        elif program is None:
+            raise UsageError(
+                f"how calls travel is not read from files of {target.name}; name the program with `--program`"
+            )
+        else:
+            mesh = as_far_as_read(program, reading.mesh, target)
+        return mesh, self._placed(mesh, key, sites)
 
     def _known(self, sources: Sequence[SourceFile], target: Target) -> Mesh:
-        """The services that there are: by a program, by manifests beside the configuration, or by itself."""
-        if self._arguments.program is not None:
-            return self._of_program(self._arguments.program)
+        """The services that there are: by manifests beside the configuration, or by itself."""
         declared, _ = known_services(sources)
         if declared.workloads:
             return declared
@@ -119,7 +127,7 @@ class _Loader:
         mesh = analyze_project(project, self._arguments.environment).mesh
         if mesh is None:
             raise UsageError(f"the program `{path}` has errors; `meshc check` shows them")
-        return bare(mesh)
+        return mesh
 
     def _own_trust_domain(self, site: Site | None) -> str:
         """That of the certificate that this proxy proves itself with."""
@@ -188,7 +196,7 @@ def _that_matter(reading: Reading, key: WorkloadKey, target: Target) -> list[Unk
     """What is not understood and concerns this proxy: its own ports, and how its calls to others travel."""
     if target.sites is None and Aspect.ACCESS not in target.reads:
         raise UsageError(f"who may call is not read from files of {target.name} yet")
-    return [one for one in reading.unknown if _matters(one, key)]
+    return [one for one in reading.unknown if one.aspects & target.reads and _matters(one, key)]
 
 
 def _matters(unknown: Unknown, key: WorkloadKey) -> bool:

@@ -8,6 +8,7 @@ from meshc.cli.project import Project, show, target_options
 from meshc.ir import Mesh, PortPolicy, Workload
 from meshc.passes.support import has_errors
 from meshc.reading import Aspect
+from meshc.target import Target
 from meshc.targets import TargetError, find_target
 from meshc.verification import ReadBackError, read_texts, texts_of
 
@@ -38,10 +39,16 @@ def mesh_via(name: str, project: Project, mesh: Mesh, console: Console) -> Mesh:
     if unknown:
         first = unknown[0]
         raise UsageError(f"what was compiled cannot be read back: {first.span}: {first.message}")
+    if target.reads != set(Aspect):
+        console.say(f"by way of {name} is who may call the services; routes and settings are the program's")
+    return as_far_as_read(mesh, reading.mesh, target)
+
+
+def as_far_as_read(mesh: Mesh, read: Mesh, target: Target) -> Mesh:
+    """What was read, and where the target's reader does not go, what the program says."""
     if target.reads == set(Aspect):
-        return reading.mesh
-    console.say(f"by way of {name} is who may call the services; routes and settings are the program's")
-    found = {(one.namespace, one.name): one for one in reading.mesh.workloads}
+        return read
+    found = {(one.namespace, one.name): one for one in read.workloads}
     return replace(mesh, workloads=tuple(_overlaid(one, found) for one in mesh.workloads))
 
 

@@ -1,14 +1,14 @@
 """Declarations of services and of authentication, as they are written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from meshc import ir
 from meshc.semantics.show import show_text
 
 
-def mesh_block(mesh: ir.Mesh, name: str) -> str:
-    """The mesh itself, as far as it is not what a mesh is anyway."""
+def mesh_block(mesh: ir.Mesh, name: str, defaults: Sequence[str]) -> str:
+    """The mesh itself, as far as it is not what a mesh is anyway; `defaults` are those of all its services."""
     lines = []
     if mesh.trust_domains != ("cluster.local",):
         also = ", ".join(show_text(one) for one in mesh.trust_domains[1:])
@@ -17,7 +17,15 @@ def mesh_block(mesh: ir.Mesh, name: str) -> str:
         lines.append(f"  cluster-domain {show_text(mesh.cluster_domain)}\n")
     if mesh.trusted_hops:
         lines.append(f"  trusted-hops {mesh.trusted_hops}\n")
+    lines += [f"  {one}\n" for one in defaults]
     return f"mesh {name} {{\n{''.join(lines)}}}\n" if lines else f"mesh {name} {{ }}\n"
+
+
+def external_block(external: ir.External) -> str:
+    """A service outside the mesh."""
+    ports = "".join(f"  port {port.number} {port.protocol.value}\n" for port in external.ports)
+    hosts = ", ".join(map(show_text, external.hosts))
+    return f"external {external.name} in {external.namespace} {{\n  host {hosts}\n{ports}}}\n"
 
 
 def service_block(workload: ir.Workload) -> str:
@@ -39,9 +47,22 @@ def _parts(workload: ir.Workload) -> Iterator[str]:
     for version in workload.versions:
         is_plain = dict(version.labels) == {"version": version.name}
         yield f"version {version.name}" + ("" if is_plain else f" {{ labels {_labels(version.labels)} }}")
+    for endpoint in workload.endpoints:
+        yield f"endpoint {_endpoint(endpoint)}"
+    if workload.discovery is not (ir.Discovery.STATIC if workload.endpoints else ir.Discovery.KUBERNETES):
+        name = "" if workload.dns_name is None else f" {show_text(workload.dns_name)}"
+        yield f"discover {workload.discovery.value}{name}"
     for probe in workload.probes:
         path = "" if probe.path is None else f" {probe.path}"
         yield f"probe {probe.method}{path} on {probe.port}"
+
+
+def _endpoint(endpoint: ir.Endpoint) -> str:
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    parts = [] if endpoint.zone is None else [f"zone {show_text(endpoint.zone)}"]
+    parts += [] if endpoint.version is None else [f"version {endpoint.version}"]
+    parts += [] if endpoint.weight == 1 else [f"weight {endpoint.weight}"]
+    return show_text(f"{host}:{endpoint.port}") + (f" {{ {' '.join(parts)} }}" if parts else "")
 
 
 def _labels(labels: Mapping[str, str]) -> str:
@@ -64,18 +85,18 @@ def with_issuer_names(workload: ir.Workload) -> ir.Workload:
     return replace(workload, ports=tuple(ports))
 
 
-def authenticate_block(workload: ir.Workload) -> str:
-    """Modes of mTLS other than strict, and issuers of tokens; empty where there is neither."""
-    modes = {port.number: port.mtls.value for port in workload.ports}
-    loose = {number: mode for number, mode in modes.items() if mode != ir.MtlsMode.STRICT.value}
+def authenticate_block(workload: ir.Workload, name: str, inherited: ir.MtlsMode) -> str:
+    """Modes of mTLS other than those of the scope around, and issuers of tokens; empty where there is neither."""
+    modes = {port.number: port.mtls for port in workload.ports if port.protocol is not ir.Protocol.TLS}
+    other = {number: mode for number, mode in modes.items() if mode is not inherited}
     jwts = dict.fromkeys(jwt for port in workload.ports for jwt in port.jwts)
     lines: list[str] = []
-    if len(set(modes.values())) == 1 and loose:
-        lines.append(f"  mtls {next(iter(loose.values()))}\n")
+    if len(modes) == len(workload.ports) and len(set(modes.values())) == 1 and other:
+        lines.append(f"  mtls {next(iter(other.values())).value}\n")
     else:
-        lines += [f"  port {number} mtls {mode}\n" for number, mode in loose.items()]
+        lines += [f"  port {number} mtls {mode.value}\n" for number, mode in other.items()]
     lines += [f"  {_jwt(jwt)}\n" for jwt in jwts]
-    return f"\nauthenticate {workload.name} {{\n{''.join(lines)}}}\n" if lines else ""
+    return f"\nauthenticate {name} {{\n{''.join(lines)}}}\n" if lines else ""
 
 
 def _jwt(jwt: ir.Jwt) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from meshc import ir
-from meshc.semantics.show import Names, identity_names, show_principals
+from meshc.semantics.show import Names, show_principals
 
 LEAST: int = 2
 """Members, and uses, of what becomes a group."""
@@ -24,30 +24,24 @@ class Groups:
         name = self.declared.get(shown)
         return rule if name is None else f"group {name}{rule.removeprefix(shown)}"
 
+    def callers(self, principals: ir.Principals) -> str:
+        """The callers of a route, as a group where they are one."""
+        shown = show_principals(principals, self.names)
+        name = self.declared.get(shown)
+        return shown if name is None else f"group {name}"
+
     def declarations(self) -> Iterator[str]:
         """The groups as they are declared."""
         for members, name in self.declared.items():
             yield f"group {name} = {members}\n"
 
 
-def find_groups(mesh: ir.Mesh) -> Groups:
+def find_groups(mesh: ir.Mesh, names: Names) -> Groups:
     """The groups of a mesh, numbered in the order of its services."""
-    names = _short_names(mesh)
-    rules = (rule for one in mesh.workloads for port in one.ports for stage in port.access for rule in stage.rules)
-    uses = Counter(
-        show_principals(rule.principals, names)
-        for rule in rules
-        if len(rule.principals.include) >= LEAST and not rule.principals.exclude
-    )
+    owners: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
+    ports = [port for one in owners for port in one.ports]
+    named = [rule.principals for port in ports for stage in port.access for rule in stage.rules]
+    named += [route.callers for port in ports for route in port.routes if route.callers is not None]
+    uses = Counter(show_principals(one, names) for one in named if len(one.include) >= LEAST and not one.exclude)
     often = [members for members, count in uses.items() if count >= LEAST]
     return Groups(names, {members: f"callers-{number}" for number, members in enumerate(often, 1)})
-
-
-def _short_names(mesh: ir.Mesh) -> Names:
-    """Services by their own names, where no other namespace has one of that name."""
-    count = Counter(one.name for one in mesh.workloads)
-    short = {f"{one.namespace}.{one.name}": one.name for one in mesh.workloads if count[one.name] == 1}
-    return {
-        identity: ", ".join(short.get(part, part) for part in shown.split(", "))
-        for identity, shown in identity_names(mesh).items()
-    }

@@ -1,6 +1,7 @@
 """The services that manifests declare, as a mesh without policy."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from meshc.diagnostics import Diagnostic
@@ -18,3 +19,12 @@ def known_services(sources: Sequence[SourceFile]) -> tuple[Mesh, tuple[Diagnosti
     symbols, found = collect({}, inventory.declarations, None)
     lowered = lower(symbols, today=date.min)
     return bare(lowered.mesh), (*inventory.diagnostics, *found, *lowered.diagnostics)
+
+
+def in_trust_domains(known: Mesh, domains: tuple[str, ...]) -> Mesh:
+    """The known services with their identities in the trust domain that a mesh turned out to have; manifests name none."""
+    workloads = tuple(
+        replace(one, identity=f"spiffe://{domains[0]}/ns/{one.namespace}/sa/{one.service_account}")
+        for one in known.workloads
+    )
+    return replace(known, trust_domains=domains, workloads=workloads)

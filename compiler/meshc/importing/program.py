@@ -1,10 +1,11 @@
 """A reading -> the files of a program, one for each namespace, read again and compared with the reading.
 
-What the language cannot say leaves its port closed, with the reason: an import never lets in more than was read.
+What the language cannot say of access leaves its port closed, with the reason: an import never lets in more than was read. What it
+cannot say of anything else is left out, with the reason, and the rest is compared.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -14,18 +15,20 @@ from meshc.difference.compare import Comparer
 from meshc.difference.model import Difference, Side
 from meshc.format import format_source
 from meshc.frontend import analyze
-from meshc.importing.declarations import authenticate_block, mesh_block, service_block, with_issuer_names
-from meshc.importing.groups import Groups, find_groups
-from meshc.importing.rules import NotSayableError, Written, written_rules
+from meshc.importing.declarations import with_issuer_names
+from meshc.importing.grpc_statuses import without_grpc_statuses
+from meshc.importing.origins import Describe, Origins, unknown_object
+from meshc.importing.pieces import Line, Piece, port_piece, without
+from meshc.importing.traffic import routed
+from meshc.importing.versions import with_named_versions
+from meshc.importing.writing import Draft, closed, write
 from meshc.parse import parse
-from meshc.reading import Aspect, Reading
+from meshc.reading import Aspect, Assumption, Reading, Unknown
 from meshc.resolve import Module
-from meshc.source import BUILTIN, SourceFile, Span
-from meshc.verification.narrowed import narrowed
+from meshc.source import SourceFile, Span
 
-MESH_FILE: Final = "mesh.mesh"
-
-PortKey = tuple[str, str, int]
+MOST_ATTEMPTS: Final = 200
+"""Times that something is left out which the language cannot say, each time all that the compiler finds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,119 +42,111 @@ class Omitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """A program. Where `omitted` is empty and `difference` too, it means what was read; `diagnostics` are its own errors."""
+    """A program. Where `omitted` is empty and `difference` too, it means what was read, provided that all of `assumptions` hold.
+
+    `diagnostics` are the program's own errors.
+    """
 
     files: Mapping[str, str]
     omitted: tuple[Omitted, ...]
     difference: Difference
+    assumptions: tuple[Assumption, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def import_program(reading: Reading, name: str) -> Imported:
+def import_program(reading: Reading, name: str, describe: Describe = unknown_object) -> Imported:
     """The program of a reading, and how it compares with what was read. `name` is the mesh's."""
-    workloads = tuple(map(with_issuer_names, reading.mesh.workloads))
-    reading = replace(reading, mesh=replace(reading.mesh, workloads=workloads))
-    writer = _Writer(reading, find_groups(reading.mesh))
-    files = {MESH_FILE: _formatted(MESH_FILE, mesh_block(reading.mesh, name))}
-    for namespace in sorted({one.namespace for one in reading.mesh.workloads}):
-        path = f"{namespace}.mesh"
-        files[path] = _formatted(path, "".join(writer.namespace(namespace)))
-    if writer.groups.declared:
-        files[MESH_FILE] += "\n" + "".join(writer.groups.declarations())
-    mesh, errors = _read_again(files)
-    closed = {key for key, _ in writer.closed}
-    expected = replace(reading.mesh, workloads=tuple(_without(one, closed) for one in reading.mesh.workloads))
-    difference = Comparer().compare(
-        Side(mesh=narrowed(expected, {Aspect.ACCESS})), Side(mesh=narrowed(mesh, {Aspect.ACCESS}))
+    reading = with_named_versions(without_grpc_statuses(reading))
+    mesh, omitted = _closed_where_unknown(_prepared(reading.mesh), reading.unknown)
+    origins = Origins(describe)
+    for _ in range(MOST_ATTEMPTS):
+        draft = write(mesh, name, origins)
+        lowered, errors = _read_again(draft)
+        found = _one_of_each_port({**dict(draft.unsayable), **_blamed(draft, errors)})
+        if not found:
+            break
+        omitted += [Omitted(what=one.shown, reason=reason, span=one.span) for one, reason in found.items()]
+        mesh = _prepared(without(mesh, found))
+    difference = Comparer().compare(Side(mesh=mesh), Side(mesh=_prepared(lowered)))
+    return Imported(
+        files={path: _formatted(path, text) for path, text in draft.texts().items()},
+        omitted=tuple(omitted),
+        difference=difference,
+        assumptions=reading.assumptions,
+        diagnostics=errors,
     )
-    unknown = tuple(
-        Omitted(what=", ".join(f"{one[0]}.{one[1]}:{one[2]}" for one in found.ports or ()) or "the mesh",
-                reason=found.message, span=found.span)
-        for found in reading.unknown
-    )  # fmt: skip
-    omitted = (*unknown, *(one for _, one in writer.closed))
-    return Imported(files=files, omitted=omitted, difference=difference, diagnostics=errors)
 
 
-@dataclass(slots=True)
-class _Writer:
-    reading: Reading
-    groups: Groups
-    closed: list[tuple[PortKey, Omitted]] = field(default_factory=list)
-
-    def namespace(self, namespace: str) -> Iterator[str]:
-        """The text of one namespace's file."""
-        yield f"namespace {namespace}\n\n"
-        workloads = [one for one in self.reading.mesh.workloads if one.namespace == namespace]
-        for one in workloads:
-            yield service_block(one)
-        for one in workloads:
-            yield from self._access(one)
-            yield authenticate_block(one)
-
-    def _access(self, workload: ir.Workload) -> Iterator[str]:
-        blocks: dict[tuple[str, ...], list[tuple[ir.PortPolicy, tuple[Written, ...]]]] = {}
-        for port in workload.ports:
-            rules = self._rules(workload, port)
-            blocks.setdefault(tuple(one.text for one in rules), []).append((port, rules))
-        for texts, ports in blocks.items():
-            if not texts:
-                continue  # closed, which is the default
-            is_whole = len(ports) == len(workload.ports)
-            targets = [f"{workload.name}"] if is_whole else [f"{workload.name}:{port.number}" for port, _ in ports]
-            origin = _origin(one.span for one in ports[0][1])
-            body = "".join(f"  {text}\n" for text in texts)
-            for target in targets:
-                yield f"\n{origin}access {target} {{\n{body}}}\n"
-
-    def _rules(self, workload: ir.Workload, port: ir.PortPolicy) -> tuple[Written, ...]:
-        """The rules of a port; none, so that it is closed, where something of it is not known or cannot be said."""
-        key = (workload.namespace, workload.name, port.number)
-        shown = f"{key[0]}.{key[1]}:{key[2]}"
-        for unknown in self.reading.unknown:
-            if Aspect.ACCESS in unknown.aspects and (unknown.ports is None or key in unknown.ports):
-                found = Omitted(what=shown, reason="closed, since not all that decides is known", span=unknown.span)
-                self.closed.append((key, found))
-                return ()
-        try:
-            return written_rules(port, self.groups)
-        except NotSayableError as error:
-            self.closed.append((key, Omitted(what=shown, reason=f"closed: {error}", span=error.span)))
-            return ()
+def _prepared(mesh: ir.Mesh) -> ir.Mesh:
+    """The mesh with names for its issuers, with a last route on every port, and without modes of mTLS outside of it."""
+    externals = [
+        replace(one, ports=tuple(replace(port, mtls=ir.MtlsMode.OFF) for port in one.ports)) for one in mesh.externals
+    ]
+    return replace(
+        mesh,
+        workloads=tuple(replace(one, ports=_routed(one)) for one in map(with_issuer_names, mesh.workloads)),
+        externals=tuple(replace(one, ports=_routed(one)) for one in externals),
+    )
 
 
-def _origin(spans: Iterable[Span]) -> str:
-    places = dict.fromkeys(str(span) for span in spans if span.path != BUILTIN.path)
-    return f"# from {', '.join(places)}\n" if places else ""
+def _routed(owner: ir.Workload | ir.External) -> tuple[ir.PortPolicy, ...]:
+    return tuple(routed(port, (owner.namespace, owner.name, port.number)) for port in owner.ports)
+
+
+def _closed_where_unknown(mesh: ir.Mesh, unknown: Sequence[Unknown]) -> tuple[ir.Mesh, list[Omitted]]:
+    """The mesh with all ports closed where not all that decides is known, and what is not."""
+    omitted = [
+        Omitted(
+            what=", ".join(f"{one[0]}.{one[1]}:{one[2]}" for one in found.ports or ()) or "the mesh",
+            reason=found.message,
+            span=found.span,
+        )
+        for found in unknown
+    ]
+    owners: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
+    for owner in owners:
+        for port in owner.ports:
+            key = (owner.namespace, owner.name, port.number)
+            touching = (
+                one for one in unknown if Aspect.ACCESS in one.aspects and (one.ports is None or key in one.ports)
+            )
+            found = next(touching, None)
+            if found is not None:
+                what, reason = f"{key[0]}.{key[1]}:{key[2]}", "closed, since not all that decides is known"
+                omitted.append(Omitted(what=what, reason=reason, span=found.span))
+                mesh = without(mesh, [port_piece(key, "access", found.span, closed)])
+    return mesh, omitted
+
+
+def _blamed(draft: Draft, errors: Iterable[Diagnostic]) -> Mapping[Piece, str]:
+    """What the program has no way to say, by the compiler's own errors."""
+    return {
+        piece: error.message
+        for error in errors
+        for piece in draft.files.get(error.span.path, [Line("")])[error.span.line - 1].pieces
+    }
+
+
+def _one_of_each_port(found: Mapping[Piece, str]) -> Mapping[Piece, str]:
+    """Routes are known by their places, which shift when one is taken out: so one at a time."""
+    return dict({(one.owner, one.port): (one, reason) for one, reason in reversed(tuple(found.items()))}.values())
 
 
 def _formatted(path: str, text: str) -> str:
     return format_source(SourceFile(path, text)).text or text
 
 
-def _without(workload: ir.Workload, closed: set[PortKey]) -> ir.Workload:
-    """A workload whose ports that could not be imported are closed."""
-    return replace(
-        workload,
-        ports=tuple(
-            _closed(port) if (workload.namespace, workload.name, port.number) in closed else port
-            for port in workload.ports
-        ),
-    )
-
-
-def _closed(port: ir.PortPolicy) -> ir.PortPolicy:
-    return replace(port, access=(ir.Stage(effect=ir.Effect.ALLOW, rules=(), span=port.span),))
-
-
-def _read_again(files: Mapping[str, str]) -> tuple[ir.Mesh, tuple[Diagnostic, ...]]:
+def _read_again(draft: Draft) -> tuple[ir.Mesh, tuple[Diagnostic, ...]]:
     """The mesh that the files mean, and their errors."""
     found: list[Diagnostic] = []
     modules: dict[str, Module] = {}
-    for path, text in files.items():
+    for path, text in draft.texts().items():
         parsed = parse(SourceFile(path, text))
         found += parsed.diagnostics
         modules[path] = Module(file=parsed.file, imports={})
     analysis = analyze(modules, (), {}, environment=None, today=date.min, earlier=tuple(found))
     errors = tuple(one for one in analysis.diagnostics if one.severity is Severity.ERROR)
     return analysis.lowered.mesh, errors
+
+
+__all__ = ["Imported", "Omitted", "import_program"]

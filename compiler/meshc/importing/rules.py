@@ -1,26 +1,21 @@
 """Stages of a port -> rules as they are written, or the reason why the language cannot say them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Final
 
 from meshc import ir
 from meshc.importing.groups import Groups
-from meshc.semantics.show import operation_condition, show_rule_body
+from meshc.importing.meeting import meet_callers
+from meshc.importing.unsayable import NotSayableError, parts_of
+from meshc.semantics.show import Names, operation_condition, show_condition, show_rule_body
 from meshc.source import Span
 
 MOST_ALTERNATIVES: Final = 64
 """Rules that one rule may become."""
-
-
-class NotSayableError(Exception):
-    """What the language has no words for; the text says what, `span` where."""
-
-    def __init__(self, reason: str, span: Span) -> None:
-        super().__init__(reason)
-        self.span = span
+_EVERYBODY: Final = ir.Principals((ir.AnyPeer(),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +26,55 @@ class Written:
     span: Span
 
 
-def written_rules(port: ir.PortPolicy, groups: Groups) -> tuple[Written, ...]:
-    """The rules of a port: where nothing closes it, one that lets everybody in. Raises NotSayableError."""
+def is_open(port: ir.PortPolicy) -> bool:
+    """Whether a port lets in whom nothing denies."""
+    return not any(stage.effect is ir.Effect.ALLOW and not stage.shadow for stage in port.access)
+
+
+def written_rules(port: ir.PortPolicy, groups: Groups, *, is_allowed: bool = False) -> tuple[Written, ...]:
+    """The rules of a port. Where nothing closes it, one lets everybody in, unless that `is_allowed` by default.
+
+    Raises NotSayableError.
+    """
     deciding = [stage for stage in port.access if not stage.shadow]
     allows = [stage for stage in deciding if stage.effect is ir.Effect.ALLOW]
-    if len(allows) > 1:
-        raise NotSayableError("two lists of allowed callers must both let a request through", allows[1].span)
-    found = [one for stage in deciding for one in _stage(stage, groups)]
-    if not allows:
+    denies = [stage for stage in deciding if stage.effect is ir.Effect.DENY]
+    asked = [*denies, *([_together(allows)] if allows else [])]
+    found = [one for stage in asked for one in _stage(stage, groups)]
+    if not allows and not is_allowed:
         span = deciding[0].span if deciding else port.span
         found.append(Written("allow anyone", span))
     found += [one for stage in port.access if stage.shadow for one in _stage(stage, groups)]
     return tuple(dict.fromkeys(found))
+
+
+def _together(stages: Sequence[ir.Stage]) -> ir.Stage:
+    """One list of what several lists of allowed callers all let through."""
+    first, *others = stages
+    for other in others:
+        pairs = [_meet(one, two) for one in first.rules for two in other.rules]
+        if len(pairs) > MOST_ALTERNATIVES:
+            raise NotSayableError("two lists of allowed callers must both let a request through", other.span)
+        first = replace(first, rules=tuple(one for one in pairs if one is not None))
+    return first
+
+
+def _meet(one: ir.Rule, other: ir.Rule) -> ir.Rule | None:
+    """A rule for what both match; None if they plainly have no caller in common."""
+    callers = meet_callers(ir.Principals(one.principals.include), ir.Principals(other.principals.include))
+    if callers is None or not callers.include:
+        return None
+    excluded = tuple(dict.fromkeys((*one.principals.exclude, *other.principals.exclude)))
+    parts = tuple(dict.fromkeys((*parts_of(one.condition), *parts_of(other.condition))))
+    include = tuple(each for each in callers.include if each not in excluded)
+    if not include:
+        return None
+    return replace(
+        one,
+        principals=ir.Principals(include, excluded),
+        condition=parts[0] if len(parts) == 1 else ir.AllOf(parts),
+        because=one.because or other.because,
+    )
 
 
 def _stage(stage: ir.Stage, groups: Groups) -> Iterator[Written]:
@@ -77,9 +109,20 @@ def _joined(rest: tuple[ir.Condition, ...], calls: tuple[ir.Condition, ...]) -> 
     return together[0] if len(together) == 1 else ir.AllOf(together)
 
 
-def parts_of(condition: ir.Condition) -> tuple[ir.Condition, ...]:
-    """What must hold together."""
-    return condition.conditions if isinstance(condition, ir.AllOf) else (condition,)
+def scope_text(condition: ir.Condition, names: Names, span: Span) -> str:
+    """` to OPERATIONS when CONDITION` for a condition that one limit can have. Raises NotSayableError."""
+    found = list(_alternatives(condition, span))
+    if len(found) != 1:
+        raise NotSayableError("one bucket for requests that the language tells apart only by several limits", span)
+    first, *rest = parts_of(found[0]) or (ir.ALWAYS,)
+    if isinstance(first, ir.AddressIn):
+        # After `from` no limit can have it.
+        called = [one for one in rest if _is_about_calls(one)]
+        others = [first, *(one for one in rest if not _is_about_calls(one))]
+        tests = show_condition(others[0] if len(others) == 1 else ir.AllOf(tuple(others)))
+        operations = show_rule_body(_EVERYBODY, ir.AllOf(tuple(called)), names).removeprefix("anyone")
+        return f"{operations} when {tests}"
+    return show_rule_body(_EVERYBODY, found[0], names).removeprefix("anyone")
 
 
 def _choices(part: ir.Condition) -> Sequence[ir.Condition]:

@@ -42,6 +42,11 @@ class Account:
         span = one.span(*error.steps)
         self.unknown.append(Unknown(message=str(error), aspects=frozenset({Aspect.ACCESS}), ports=listed, span=span))
 
+    def not_read(self, one: ConfigObject, message: str) -> None:
+        """Something about how calls travel."""
+        aspects = frozenset({Aspect.ROUTING, Aspect.SETTINGS})
+        self.unknown.append(Unknown(message=message, aspects=aspects, span=one.span("kind")))
+
     def taken_for_granted(self, text: str, one: ConfigObject, *steps: Step) -> None:
         """An assumption, said once."""
         if text not in self.assumptions:

@@ -32,7 +32,11 @@ from meshc_linkerd.segments import other_raw_paths
 _GATEWAY: Final = "gateway.networking.k8s.io"
 _HTTP_PROTOCOLS: Final = frozenset({"unknown", "HTTP/1", "HTTP/2"})
 _INSTALLED: Final = "all-unauthenticated"
-_PASSED_OVER: Final = frozenset({"HTTPLocalRateLimitPolicy", "EgressNetwork", "ServiceProfile", "Link"})
+_GROUPS: Final = ("linkerd.io", _GATEWAY)
+_READ: Final = frozenset(
+    {"Server", "AuthorizationPolicy", "ServerAuthorization", "MeshTLSAuthentication", "NetworkAuthentication"}
+)
+_CALLERS: Final = "how calls travel and how many there may be is not read from Linkerd's objects yet"
 
 
 def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str]) -> Reading:
@@ -40,7 +44,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     account = Account()
     reader = _Reader(objects, known, options, account)
     workloads = tuple(reader.workload(one) for one in known.workloads)
-    reader.check()
+    reader.check(objects)
     return Reading(
         mesh=replace(known, workloads=workloads),
         unknown=tuple(account.unknown),
@@ -235,8 +239,11 @@ class _Reader:
 
     # ---- what is left -----------------------------------------------------------------------------------------------
 
-    def check(self) -> None:
-        """What no port has asked for, and that may decide about one all the same."""
+    def check(self, objects: Sequence[ConfigObject]) -> None:
+        """What no port has asked for, and that may decide about one all the same; and what says how calls travel."""
+        for one in objects:
+            if (message := _not_read(one)) is not None:
+                self._account.not_read(one, message)
         for key, some in self._policies.items():
             if key[1] not in {"Server", "HTTPRoute", "GRPCRoute", "Namespace"}:
                 for one in some:
@@ -244,6 +251,24 @@ class _Reader:
                         f"a policy for `{key[1]}` is not understood", "spec", "targetRef", "kind"
                     )
                     self._account.not_understood(one, error, None)
+
+
+def _not_read(one: ConfigObject) -> str | None:
+    """Why an object that says how calls travel is not read; None for all others."""
+    if one.group == "" and one.kind == "Service":
+        notes = mapping(mapping(one.data.get("metadata")).get("annotations"))
+        return _CALLERS if any(key.partition("/")[0].endswith("linkerd.io") for key in notes) else None
+    if not one.group.endswith(_GROUPS) or one.kind in _READ:
+        return None
+    if one.kind in {"HTTPRoute", "GRPCRoute"}:
+        parents = [mapping(parent) for parent in items(mapping(one.data.get("spec")).get("parentRefs"))]
+        if all(parent.get("kind") == "Server" for parent in parents):
+            return None
+        if any(parent.get("kind", "Gateway") == "Gateway" for parent in parents):
+            return "a gateway's routes cannot be said: it is no service of the mesh"
+    if one.kind in {"Gateway", "GatewayClass"}:
+        return "a gateway cannot be said: it is no service of the mesh"
+    return _CALLERS
 
 
 def _probes(workload: ir.Workload, port: ir.PortPolicy, server: ConfigObject) -> Iterable[Admitted]:
