@@ -14,15 +14,15 @@ from meshc.reading.plain import items, mapping
 from meshc.reading.selectors import SelectorError, is_selected
 from meshc.target import PortKey
 from meshc_linkerd.read.access import Choice, access_of
-from meshc_linkerd.read.account import INSTALLED, LOOPBACK, PLAIN_PATHS, Account, NotUnderstoodError
+from meshc_linkerd.read.account import INSTALLED, LOOPBACK, PLAIN_PATHS, PORT_NAMES, Account, NotUnderstoodError
 from meshc_linkerd.read.authorities import GROUP, Admitted, Authorities, server_policy
 from meshc_linkerd.read.fields import Fields
 from meshc_linkerd.read.matches import read_matches
+from meshc_linkerd.read.screening import screen
 
 _GATEWAY: Final = "gateway.networking.k8s.io"
 _HTTP_PROTOCOLS: Final = frozenset({"unknown", "HTTP/1", "HTTP/2"})
 _INSTALLED: Final = "all-unauthenticated"
-_PASSED_OVER: Final = frozenset({"HTTPLocalRateLimitPolicy", "EgressNetwork", "ServiceProfile", "Link"})
 
 
 def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str]) -> Reading:
@@ -56,6 +56,7 @@ class _Reader:
         self._authorities = Authorities(self._objects, known.trust_domain, account)
 
     def _sort(self, one: ConfigObject) -> None:
+        screen(one, self._known, self._account)
         spec = mapping(one.data.get("spec"))
         if one.group not in {GROUP, _GATEWAY}:
             return
@@ -105,21 +106,32 @@ class _Reader:
         found: list[ConfigObject] = []
         for one in self._servers.get(workload.namespace, ()):
             spec = mapping(one.data.get("spec"))
-            number = spec.get("port")
-            if number not in {port.target, port.name} or number is None:
-                continue
             try:
                 pods = [workload.labels, *({**workload.labels, **version.labels} for version in workload.versions)]
                 picked = [is_selected(spec.get("podSelector") or {}, labels) for labels in pods]
             except SelectorError as error:
                 self._account.not_understood(one, NotUnderstoodError(str(error), "spec", "podSelector"), (key,))
                 continue
+            if not any(picked) or not self._is_at(one, workload, port, key):
+                continue
             if picked[0]:
                 found.append(one)
-            elif any(picked):
+            else:
                 message = "a server for some pods of a service alone is not understood"
                 self._account.not_understood(one, NotUnderstoodError(message, "spec", "podSelector"), (key,))
         return found
+
+    def _is_at(self, server: ConfigObject, workload: ir.Workload, port: ir.PortPolicy, key: PortKey) -> bool:
+        """Whether a server's port is this one; a name is that of a pod's port, of which only the service's are known here."""
+        wanted = mapping(server.data.get("spec")).get("port")
+        if isinstance(wanted, int) and not isinstance(wanted, bool):
+            return wanted == port.target
+        if isinstance(wanted, str) and wanted in {one.name for one in workload.ports}:
+            self._account.taken_for_granted(PORT_NAMES, server, "spec", "port")
+            return wanted == port.name
+        error = NotUnderstoodError("the port is none that is known of the service", "spec", "port")
+        self._account.not_understood(server, error, (key,))
+        return False
 
     def _without_server(self, workload: ir.Workload, port: ir.PortPolicy, key: PortKey) -> tuple[ir.Stage, ...]:
         policy = self._default or _INSTALLED
@@ -150,12 +162,12 @@ class _Reader:
             raise spec.error(f"`{protocol}` on a port that speaks {port.protocol.value}", "proxyProtocol")
         routes = self._routes.get((server.namespace, server.name), [])
         if not sees_requests:
-            return access_of(admitted, (), server)
+            return access_of(admitted, None, server)
         if protocol == "gRPC" or any(one.kind == "GRPCRoute" for one in routes):
             raise spec.error("routes of gRPC on a server are not understood yet", "proxyProtocol")
         if not routes:
             # Without routes Linkerd lets the kubelet's probes in by itself.
-            return access_of([*admitted, *_probes(workload, port, server)], (), server)
+            return access_of([*admitted, *_probes(workload, port, server)], None, server)
         choices = [choice for one in routes for choice in self._choices(one)]
         # A path with `;` finds no route at all then, so that leaving it out is all that there is to say of it.
         is_clean = all(one.match.path.takes_clean_alone for one in choices)
@@ -204,7 +216,9 @@ class _Reader:
             self._used.add(id(one))
             target = mapping(mapping(one.data.get("spec")).get("targetRef"))
             wanted = {"Server": GROUP, "Namespace": ""}.get(key[1], group)
-            if target.get("group", "") not in {wanted, "core" if key[1] == "Namespace" else wanted}:
+            if key[1] == "Namespace" and target.get("name", key[2]) != key[2]:
+                raise NotUnderstoodError(f"`{one.name}` is for another namespace, which Linkerd does not take", "spec")
+            if target.get("group", "") not in (wanted, "core" if key[1] == "Namespace" else wanted):
                 continue  # Linkerd looks for the target in the group that is named, and finds none
             admitted = self._authorities.policy(one)
             if admitted is not None:
