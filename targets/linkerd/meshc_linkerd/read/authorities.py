@@ -120,7 +120,7 @@ class Authorities:
             if ref.text("group") not in {"", "core"}:
                 raise ref.error("a reference beyond the core group is not understood", "group")
             if kind == "Namespace":
-                named.append(ir.IdentityPrefix(f"spiffe://{self._trust_domain}/ns/{name}/"))
+                named.append(ir.IdentityPrefix(f"spiffe://{self._trust_domain}/ns/{name}/sa/"))
             elif kind == "ServiceAccount":
                 named.append(self._account_of(ref.text("namespace", one.namespace), name))
             else:
@@ -150,9 +150,9 @@ class Authorities:
         self._account.taken_for_granted(NAMES, one)
         match labels:
             case ["*"]:
-                return ir.IdentityPrefix(f"spiffe://{domain}/")
+                return ir.IdentityPrefix(f"spiffe://{domain}/ns/")
             case ["*", namespace]:
-                return ir.IdentityPrefix(f"spiffe://{domain}/ns/{namespace}/")
+                return ir.IdentityPrefix(f"spiffe://{domain}/ns/{namespace}/sa/")
             case [name, namespace] if name and namespace:
                 return ir.ExactIdentity(f"spiffe://{domain}/ns/{namespace}/sa/{name}")
             case _:

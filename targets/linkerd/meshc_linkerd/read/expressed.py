@@ -6,8 +6,9 @@ from typing import Final
 
 from meshc import ir
 from meshc.target import TargetOptions
+from meshc_linkerd.identities import Domain, Namespace, group_of
 from meshc_linkerd.options import read_options
-from meshc_linkerd.segments import CLEAN_PATH, PLAIN_PATH
+from meshc_linkerd.segments import PLAIN_PATH
 from meshc_linkerd.servers import pod_ports
 
 _ANYBODY: Final = ir.Principals((ir.AnyPeer(),))
@@ -60,7 +61,7 @@ def _probes(asked: tuple[tuple[str, str], ...], networks: tuple[ir.IpBlock, ...]
 
 
 def _port(port: ir.PortPolicy, probe: ir.Condition | None) -> ir.PortPolicy:
-    stages = [stage for stage in port.access if not stage.shadow]
+    stages = [_of_accounts(stage) for stage in port.access if not stage.shadow]
     if port.protocol is not ir.Protocol.TLS:
         if port.mtls is ir.MtlsMode.OFF:
             stages = [replace(one, rules=tuple(_unnamed(one.rules))) for one in stages]
@@ -70,6 +71,25 @@ def _port(port: ir.PortPolicy, probe: ir.Condition | None) -> ir.PortPolicy:
     if probe is not None:
         stages = [_with_probe(one, probe, port) for one in stages]
     return replace(port, mtls=ir.MtlsMode.PERMISSIVE, access=tuple(stages))
+
+
+def _of_accounts(stage: ir.Stage) -> ir.Stage:
+    """The stage with groups of service accounts in place of prefixes: Linkerd's names are those of accounts."""
+    return replace(stage, rules=tuple(replace(one, principals=_accounts(one.principals)) for one in stage.rules))
+
+
+def _accounts(principals: ir.Principals) -> ir.Principals:
+    return ir.Principals(tuple(map(_group, principals.include)), tuple(map(_group, principals.exclude)))
+
+
+def _group(principal: ir.Principal) -> ir.Principal:
+    match group_of(principal):
+        case Domain(domain):
+            return ir.IdentityPrefix(f"spiffe://{domain}/ns/")
+        case Namespace(domain, namespace):
+            return ir.IdentityPrefix(f"spiffe://{domain}/ns/{namespace}/sa/")
+        case _:
+            return principal
 
 
 def _unnamed(rules: tuple[ir.Rule, ...]) -> list[ir.Rule]:
@@ -93,8 +113,8 @@ def _with_probe(stage: ir.Stage, probe: ir.Condition, port: ir.PortPolicy) -> ir
 
 
 def expected(mesh: ir.Mesh, read: ir.Mesh) -> ir.Mesh:
-    """An expressed mesh less what the table lets be refused and the files do refuse: paths with `;` (with any escape, where some
-    path is tested by an expression) on ports that look at paths, and undeclared callers where a larger group lacks some.
+    """An expressed mesh less what the table lets be refused and the files do refuse: paths with `;` or an escape on ports that look
+    at paths by expressions, and undeclared callers where a larger group lacks some.
 
     Nothing is added: what the files let in and the mesh does not stays a difference.
     """
@@ -114,20 +134,20 @@ def expected(mesh: ir.Mesh, read: ir.Mesh) -> ir.Mesh:
 
 def _bounded(port: ir.PortPolicy, read: ir.PortPolicy, declared: tuple[ir.Principal, ...]) -> ir.PortPolicy:
     """The port with a further stage: what must be let in, or is."""
-    rules = [rule for stage in port.access for rule in stage.rules]
-    paths = [one for rule in rules for one in _paths(rule.condition) if one != ir.ANY_PATH]
     is_listed = any(
         rule.principals not in {_ANYBODY, _NOBODY} and (rule.principals.exclude or stage.effect is ir.Effect.DENY)
         for stage in port.access
         for rule in stage.rules
     )
     looked_at = [one for stage in read.access for rule in stage.rules for one in _paths(rule.condition)]
-    if not any(isinstance(one, ir.RegexPath) for one in looked_at):
-        paths = []  # what was read is told apart by the same patterns, and says nothing of `;`
-    if not paths and not is_listed:
+    if not is_listed and not looked_at:
         return port
-    plain = PLAIN_PATH if any(isinstance(one, ir.RegexPath) for one in paths) else CLEAN_PATH
-    condition: ir.Condition = ir.PathIs(ir.RegexPath(plain)) if paths else ir.ALWAYS
+    condition: ir.Condition = ir.ALWAYS
+    if any(isinstance(one, ir.RegexPath) for one in looked_at):
+        condition = ir.PathIs(ir.RegexPath(PLAIN_PATH))
+    elif looked_at:
+        # Of a path of slashes alone the language promises nothing; what was read says nothing of `;`.
+        condition = ir.Not(ir.PathIs(ir.ExactPath("//")))
     named = [_NOBODY, ir.Principals(declared)] if is_listed else [_ANYBODY]
     must = [
         ir.Rule(identifier=f"must-{number}", principals=one, condition=condition, span=port.span)

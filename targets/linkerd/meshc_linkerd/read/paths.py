@@ -17,7 +17,7 @@ from meshc.semantics.languages.nfa import expression_nfa
 from meshc.semantics.languages.re2_syntax import read_re2
 from meshc.semantics.paths import RefusedError, normalize_path
 from meshc.semantics.texts import fullmatcher
-from meshc_linkerd.read.account import ANY_PATHS, CANONICAL, Account
+from meshc_linkerd.read.account import ANY_PATHS, Account
 from meshc_linkerd.read.expressions import whole_of
 from meshc_linkerd.read.fields import Fields
 from meshc_linkerd.segments import ANY_RAW_PATH, CLEAN_PATH, NORMAL_PATH, SEGMENT
@@ -35,13 +35,14 @@ _REST: Final = "(?:/\0)*/?"
 class PathTest:
     """A test of the raw path. `patterns` are what it is for paths in normal form: any of them, none if it takes no such path.
 
-    `is_clean`: of those, it takes only such as have no `;` either.
+    `is_clean`: of those, it takes only such as have no `;` either. `is_raw`: it takes others than those, too.
     """
 
     kind: str
     value: str
     patterns: tuple[ir.PathPattern, ...]
     is_clean: bool = False
+    is_raw: bool = False
 
     @property
     def takes_clean_alone(self) -> bool:
@@ -70,7 +71,9 @@ def read_path(one: Fields, account: Account) -> PathTest:
         raise path.error("a path begins with a slash", "value")
     match kind:
         case "Exact":
-            return PathTest(EXACT, value, (ir.ExactPath(value),) if is_normal(value) else ())
+            if is_normal(value):
+                return PathTest(EXACT, value, (ir.ExactPath(value),))
+            return PathTest(EXACT, value, (), is_raw=True)
         case "PathPrefix":
             return _prefix(value, path, account)
         case "RegularExpression":
@@ -92,10 +95,9 @@ def _prefix(value: str, path: Fields, account: Account) -> PathTest:
     if not whole:
         account.taken_for_granted(ANY_PATHS, path.source, *path.steps)
         return ANY
-    account.taken_for_granted(CANONICAL, path.source, *path.steps)
     segments = tuple(whole[1:].split("/"))
     patterns = (ir.TemplatePath(segments, (), rest=True),) if is_normal(whole) else ()
-    return PathTest(PREFIX, whole, patterns)
+    return PathTest(PREFIX, whole, patterns, is_raw=True)
 
 
 def inner_of(value: str, where: Fields) -> str:
@@ -118,9 +120,7 @@ def _expression(value: str, path: Fields, account: Account) -> PathTest:
     templates = _templates(inner)
     if templates:
         return PathTest(EXPRESSION, inner, templates, is_clean=True)
-    if not _takes_normal_alone(inner):
-        account.taken_for_granted(CANONICAL, path.source, *path.steps)
-    return PathTest(EXPRESSION, inner, (ir.RegexPath(inner),))
+    return PathTest(EXPRESSION, inner, (ir.RegexPath(inner),), is_raw=not _takes_normal_alone(inner))
 
 
 @cache

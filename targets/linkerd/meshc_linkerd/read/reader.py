@@ -14,11 +14,22 @@ from meshc.reading.plain import items, mapping
 from meshc.reading.selectors import SelectorError, is_selected
 from meshc.target import PortKey
 from meshc_linkerd.read.access import Choice, access_of
-from meshc_linkerd.read.account import INSTALLED, LOOPBACK, PLAIN_PATHS, PORT_NAMES, Account, NotUnderstoodError
+from meshc_linkerd.read.account import (
+    ANY_PATHS,
+    CANONICAL,
+    INSTALLED,
+    LOOPBACK,
+    PLAIN_PATHS,
+    PORT_NAMES,
+    Account,
+    NotUnderstoodError,
+)
 from meshc_linkerd.read.authorities import GROUP, Admitted, Authorities, server_policy
 from meshc_linkerd.read.fields import Fields
 from meshc_linkerd.read.matches import read_matches
+from meshc_linkerd.read.paths import EXACT
 from meshc_linkerd.read.screening import screen
+from meshc_linkerd.segments import other_raw_paths
 
 _GATEWAY: Final = "gateway.networking.k8s.io"
 _HTTP_PROTOCOLS: Final = frozenset({"unknown", "HTTP/1", "HTTP/2"})
@@ -168,12 +179,25 @@ class _Reader:
         if not routes:
             # Without routes Linkerd lets the kubelet's probes in by itself.
             return access_of([*admitted, *_probes(workload, port, server)], None, server)
-        choices = [choice for one in routes for choice in self._choices(one)]
+        found = [choice for one in routes for choice in self._choices(one)]
+        self._check_raw(found, admitted)
+        choices = [one for one in found if one.match.path.patterns]
         # A path with `;` finds no route at all then, so that leaving it out is all that there is to say of it.
         is_clean = all(one.match.path.takes_clean_alone for one in choices)
         if is_clean and any(one.match.path.is_clean for one in choices):
             self._account.taken_for_granted(PLAIN_PATHS, server)
         return access_of(admitted, choices, server, is_clean=is_clean)
+
+    def _check_raw(self, choices: Sequence[Choice], server: Sequence[Admitted]) -> None:
+        """Routes that let somebody in with paths that are not in normal form: everything but some single paths, or else
+        what applications may read as another path than the one that was looked at.
+        """
+        literal = frozenset(one.match.path.value for one in choices if one.match.path.kind == EXACT)
+        for choice in choices:
+            path = choice.match.path
+            if path.is_raw and (choice.admitted or server):
+                is_rest = path.value in other_raw_paths(literal)
+                self._account.taken_for_granted(ANY_PATHS if is_rest else CANONICAL, choice.route)
 
     def _at_server(self, server: ConfigObject) -> list[Admitted]:
         found = self._admitted((server.namespace, "Server", server.name))
@@ -208,7 +232,7 @@ class _Reader:
         admitted = tuple(self._admitted((route.namespace, "HTTPRoute", route.name), route.group))
         matches = list(read_matches(spec, self._account))
         spec.finish()
-        return [Choice(match, admitted, route) for match in matches if match.path.patterns]
+        return [Choice(match, admitted, route) for match in matches]
 
     def _admitted(self, key: tuple[str, str, str], group: str | None = None) -> list[Admitted]:
         found: list[Admitted] = []

@@ -265,3 +265,23 @@ def test_the_name_of_a_port_is_taken_for_that_of_its_service() -> None:
     assert _is_allowed(reading, WEB)
     assert not _is_allowed(reading, None)
     assert any("name of the service's port" in one.text for one in reading.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_taken"),
+    [
+        ("{type: Exact, value: /a/b}", False),
+        ("{type: Exact, value: /%61dmin}", True),
+        ("{type: PathPrefix, value: /a}", True),
+        ("{type: RegularExpression, value: '/a/.*'}", True),
+        ("{type: RegularExpression, value: '^/a/[a-z]+$'}", False),
+    ],
+)
+@pytest.mark.parametrize("at_route", [True, False])
+def test_paths_that_applications_may_read_as_others_are_taken_for_none(
+    path: str, *, is_taken: bool, at_route: bool
+) -> None:
+    policy = _policy("[]", _at_route()) if at_route else _policy("[]")
+    reading = _read(_server() + _route(f"[{{matches: [{{path: {path}}}]}}]") + policy)
+    assert reading.unknown == ()
+    assert any("only paths in normal form" in one.text for one in reading.assumptions) is is_taken
