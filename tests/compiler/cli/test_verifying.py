@@ -46,7 +46,9 @@ def test_what_was_compiled_is_proven(compiled: Path, meshc: Run) -> None:
         assert ran.status == 0
         assert "says what the program says, for every request" in ran.err
         assert "nothing else yet" not in ran.err
-    assert "linkerd: nothing is proven" in meshc("compile", "--target", "linkerd", "--out", "other").err
+    ran = meshc("compile", "--target", "linkerd", "--out", "other")
+    assert "linkerd: proven is who may call the services, and nothing else yet" in ran.err
+    assert meshc("verify", "--target", "linkerd", "--out", "other").status == 0
     assert "proven" not in meshc("compile", "--target", "envoy", "--out", "other").err
 
 
@@ -78,11 +80,9 @@ def test_a_file_that_cannot_be_read_is_an_error(compiled: Path, meshc: Run) -> N
     assert f"{FILE}:" in ran.err
 
 
-def test_a_folder_without_files_and_a_target_without_reader(compiled: Path, meshc: Run) -> None:
+def test_a_folder_without_files(compiled: Path, meshc: Run) -> None:
     assert meshc("verify", "--target", "istio", "--out", "nowhere").status == 2
-    ran = meshc("verify", "--target", "linkerd")
-    assert ran.status == 2
-    assert "linkerd cannot be read back yet" in ran.err
+    assert meshc("verify", "--target", "nothing").status == 2
 
 
 def test_nothing_is_written_that_is_not_proven(compiled: Path, meshc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,14 +114,13 @@ def test_tests_and_decisions_by_way_of_compiled_files(
     Path("policies/test.mesh").write_text(
         'test "t" { allow web GET cart /items/1 deny web GET cart /items/secret }\n', encoding="utf-8"
     )
-    for target in ("envoy", "istio"):
+    for target in ("envoy", "istio", "linkerd"):
         assert "2 passed, 0 failed" in meshc("test", "--via", target).out
         request = b'{"from": "web", "to": "cart:8080", "method": "GET", "path": "/items/secret"}\n'
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(request)))
         ran = meshc("decide", "--via", target)
         assert '"access": "deny"' in ran.out
         assert f'"rule": "{target}/shop/cart.yaml:' in ran.out
-    assert meshc("test", "--via", "linkerd").status == 2
     assert meshc("test", "--via", "nothing").status == 2
 
 
@@ -169,13 +168,11 @@ def test_what_is_not_understood_fails_every_gate_that_it_may_touch(compiled: Pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((".", "linkerd.yaml"), "configuration of Linkerd cannot be read yet"),
-        ((".", "empty.yaml"), "holds no configuration of Istio or Envoy"),
+        ((".", "empty.yaml"), "holds no configuration of Istio, Linkerd or Envoy"),
         ((".", "broken.yaml"), "cannot be read"),
     ],
 )
 def test_operands_that_cannot_be_compared(compiled: Path, meshc: Run, arguments: tuple[str, str], words: str) -> None:
-    Path("linkerd.yaml").write_text("apiVersion: policy.linkerd.io/v1beta3\nkind: Server\n", encoding="utf-8")
     Path("empty.yaml").write_text("apiVersion: v1\nkind: Service\n", encoding="utf-8")
     Path("broken.yaml").write_text("a: [\n", encoding="utf-8")
     ran = meshc("diff", *arguments)

@@ -24,11 +24,12 @@ class Choice:
 
 
 def access_of(
-    server: Sequence[Admitted], choices: Sequence[Choice], source: ConfigObject, *, is_clean: bool = False
+    server: Sequence[Admitted], choices: Sequence[Choice] | None, source: ConfigObject, *, is_clean: bool = False
 ) -> ir.Stage:
-    """The stage of a port; `is_clean` says that no path holds `;`. Raises NotUnderstoodError where orders of precedence differ in what they let in."""
-    rules = [_rule(one, ir.ALWAYS, number) for number, one in enumerate(server)]
-    for choice, over in _with_winners(choices):
+    """The stage of a port, whose server has no routes if `choices` is None; `is_clean` says that no path holds `;`. Raises NotUnderstoodError where orders of precedence differ in what they let in."""
+    reached = ir.ALWAYS if choices is None else _reached(choices, is_clean=is_clean)
+    rules = [_rule(one, reached, number) for number, one in enumerate(server)]
+    for choice, over in _with_winners(choices or ()):
         if not choice.admitted:
             continue
         condition = choice.match.condition(is_clean=is_clean)
@@ -37,6 +38,14 @@ def access_of(
             condition = ir.AllOf((condition, ir.Not(outranked[0] if len(outranked) == 1 else ir.AnyOf(outranked))))
         rules += [_rule(one, condition, len(rules) + number) for number, one in enumerate(choice.admitted)]
     return ir.Stage(effect=ir.Effect.ALLOW, rules=tuple(_joined(rules)), span=source.span("spec"))
+
+
+def _reached(choices: Sequence[Choice], *, is_clean: bool) -> ir.Condition:
+    """What some route matches: the rest is answered with 404, whoever the server lets in."""
+    conditions = tuple(dict.fromkeys(one.match.condition(is_clean=is_clean) for one in choices))
+    if ir.ALWAYS in conditions:
+        return ir.ALWAYS
+    return conditions[0] if len(conditions) == 1 else ir.AnyOf(conditions)
 
 
 def _rule(admitted: Admitted, condition: ir.Condition, number: int) -> ir.Rule:

@@ -15,6 +15,7 @@ HOSTS: Final = "proxies compare hosts in lower case (linkerd2-proxy#4605)"
 ANY_PATHS: Final = "what the language answers with 400 is let through where rules look at no path"
 PLAIN_PATHS: Final = "no path holds `;`, of which Linkerd refuses all where rules look at paths"
 CANONICAL: Final = "applications get only paths in normal form"
+PORT_NAMES: Final = "the port of a pod has the name of the service's port"
 INSTALLED: Final = "the cluster's default inbound policy is all-unauthenticated, as Linkerd installs it"
 
 ASSUMES: Final = (LOOPBACK, NAMES, ASCII, ONE_VALUE, HOSTS, ANY_PATHS, PLAIN_PATHS)

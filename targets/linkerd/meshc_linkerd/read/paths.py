@@ -18,6 +18,7 @@ from meshc.semantics.languages.re2_syntax import read_re2
 from meshc.semantics.paths import RefusedError, normalize_path
 from meshc.semantics.texts import fullmatcher
 from meshc_linkerd.read.account import ANY_PATHS, Account
+from meshc_linkerd.read.expressions import whole_of
 from meshc_linkerd.read.fields import Fields
 from meshc_linkerd.segments import ANY_RAW_PATH, CLEAN_PATH, NORMAL_PATH, SEGMENT
 
@@ -25,7 +26,6 @@ EXACT: Final = "Exact"
 PREFIX: Final = "PathPrefix"
 EXPRESSION: Final = "RegularExpression"
 
-_ANCHORED: Final = re.compile(r"\^\(\?:(.*)\)\$", re.DOTALL)
 _SPECIAL: Final = frozenset(r"\.+*?()|[]{}^$")
 _STEP: Final = re.compile(r"/(\0|(?:[^\0/\\.+*?()|\[\]{}^$]|\\[^0-9A-Za-z])+)")
 _REST: Final = "(?:/\0)*/?"
@@ -71,7 +71,9 @@ def read_path(one: Fields, account: Account) -> PathTest:
         raise path.error("a path begins with a slash", "value")
     match kind:
         case "Exact":
-            return PathTest(EXACT, value, (ir.ExactPath(value),) if is_normal(value) else ())
+            if is_normal(value):
+                return PathTest(EXACT, value, (ir.ExactPath(value),))
+            return PathTest(EXACT, value, (), is_raw=True)
         case "PathPrefix":
             return _prefix(value, path, account)
         case "RegularExpression":
@@ -99,39 +101,15 @@ def _prefix(value: str, path: Fields, account: Account) -> PathTest:
 
 
 def inner_of(value: str, where: Fields) -> str:
-    """What an expression must match as a whole. Linkerd takes the first alternative from the left, and asks only then
-    whether that is all: what is not anchored as `^(?:…)$` may fail on what it matches. Raises NotUnderstoodError.
-    """
-    found = _ANCHORED.fullmatch(value)
-    inner = found[1] if found is not None and _is_balanced(found[1]) else None
+    """What an expression must match as a whole. Raises NotUnderstoodError."""
+    inner = whole_of(value)
     if inner is None:
-        if "|" in value or "?" in value:
-            raise where.error("an expression that is not anchored as `^(?:…)$` may fail on what it matches", "value")
-        inner = value.removeprefix("^").removesuffix("$")
+        raise where.error("an expression that is not anchored as `^(?:…)$` may fail on what it matches", "value")
     try:
         fullmatcher(inner)
     except ValueError:
         raise where.error(f"`{value}` is no expression that is understood", "value") from None
     return inner
-
-
-def _is_balanced(inner: str) -> bool:
-    """Whether the parentheses around it belong together."""
-    depth, place, in_class = 0, 0, False
-    while place < len(inner):
-        char = inner[place]
-        if char == "\\":
-            place += 1
-        elif in_class:
-            in_class = char != "]"
-        elif char == "[":
-            in_class = True
-        elif char in "()":
-            depth += 1 if char == "(" else -1
-            if depth < 0:
-                return False
-        place += 1
-    return depth == 0
 
 
 def _expression(value: str, path: Fields, account: Account) -> PathTest:

@@ -20,6 +20,7 @@ from meshc_linkerd.read.account import (
     INSTALLED,
     LOOPBACK,
     PLAIN_PATHS,
+    PORT_NAMES,
     Account,
     NotUnderstoodError,
 )
@@ -27,6 +28,7 @@ from meshc_linkerd.read.authorities import GROUP, Admitted, Authorities, server_
 from meshc_linkerd.read.fields import Fields
 from meshc_linkerd.read.matches import read_matches
 from meshc_linkerd.read.paths import EXACT
+from meshc_linkerd.read.screening import screen
 from meshc_linkerd.segments import other_raw_paths
 
 _GATEWAY: Final = "gateway.networking.k8s.io"
@@ -70,6 +72,7 @@ class _Reader:
         self._authorities = Authorities(self._objects, known.trust_domain, account)
 
     def _sort(self, one: ConfigObject) -> None:
+        screen(one, self._known, self._account)
         spec = mapping(one.data.get("spec"))
         if one.group not in {GROUP, _GATEWAY}:
             return
@@ -119,21 +122,32 @@ class _Reader:
         found: list[ConfigObject] = []
         for one in self._servers.get(workload.namespace, ()):
             spec = mapping(one.data.get("spec"))
-            number = spec.get("port")
-            if number not in {port.target, port.name} or number is None:
-                continue
             try:
                 pods = [workload.labels, *({**workload.labels, **version.labels} for version in workload.versions)]
                 picked = [is_selected(spec.get("podSelector") or {}, labels) for labels in pods]
             except SelectorError as error:
                 self._account.not_understood(one, NotUnderstoodError(str(error), "spec", "podSelector"), (key,))
                 continue
+            if not any(picked) or not self._is_at(one, workload, port, key):
+                continue
             if picked[0]:
                 found.append(one)
-            elif any(picked):
+            else:
                 message = "a server for some pods of a service alone is not understood"
                 self._account.not_understood(one, NotUnderstoodError(message, "spec", "podSelector"), (key,))
         return found
+
+    def _is_at(self, server: ConfigObject, workload: ir.Workload, port: ir.PortPolicy, key: PortKey) -> bool:
+        """Whether a server's port is this one; a name is that of a pod's port, of which only the service's are known here."""
+        wanted = mapping(server.data.get("spec")).get("port")
+        if isinstance(wanted, int) and not isinstance(wanted, bool):
+            return wanted == port.target
+        if isinstance(wanted, str) and wanted in {one.name for one in workload.ports}:
+            self._account.taken_for_granted(PORT_NAMES, server, "spec", "port")
+            return wanted == port.name
+        error = NotUnderstoodError("the port is none that is known of the service", "spec", "port")
+        self._account.not_understood(server, error, (key,))
+        return False
 
     def _without_server(self, workload: ir.Workload, port: ir.PortPolicy, key: PortKey) -> tuple[ir.Stage, ...]:
         policy = self._default or _INSTALLED
@@ -164,28 +178,29 @@ class _Reader:
             raise spec.error(f"`{protocol}` on a port that speaks {port.protocol.value}", "proxyProtocol")
         routes = self._routes.get((server.namespace, server.name), [])
         if not sees_requests:
-            return access_of(admitted, (), server)
+            return access_of(admitted, None, server)
         if protocol == "gRPC" or any(one.kind == "GRPCRoute" for one in routes):
             raise spec.error("routes of gRPC on a server are not understood yet", "proxyProtocol")
         if not routes:
             # Without routes Linkerd lets the kubelet's probes in by itself.
-            return access_of([*admitted, *_probes(workload, port, server)], (), server)
-        choices = [choice for one in routes for choice in self._choices(one)]
+            return access_of([*admitted, *_probes(workload, port, server)], None, server)
+        found = [choice for one in routes for choice in self._choices(one)]
+        self._check_raw(found, admitted)
+        choices = [one for one in found if one.match.path.patterns]
         # A path with `;` finds no route at all then, so that leaving it out is all that there is to say of it.
         is_clean = all(one.match.path.takes_clean_alone for one in choices)
         if is_clean and any(one.match.path.is_clean for one in choices):
             self._account.taken_for_granted(PLAIN_PATHS, server)
-        self._check_raw(choices)
         return access_of(admitted, choices, server, is_clean=is_clean)
 
-    def _check_raw(self, choices: Sequence[Choice]) -> None:
+    def _check_raw(self, choices: Sequence[Choice], server: Sequence[Admitted]) -> None:
         """Routes that let somebody in with paths that are not in normal form: everything but some single paths, or else
         what applications may read as another path than the one that was looked at.
         """
         literal = frozenset(one.match.path.value for one in choices if one.match.path.kind == EXACT)
         for choice in choices:
             path = choice.match.path
-            if path.is_raw and choice.admitted:
+            if path.is_raw and (choice.admitted or server):
                 is_rest = path.value in other_raw_paths(literal)
                 self._account.taken_for_granted(ANY_PATHS if is_rest else CANONICAL, choice.route)
 
@@ -222,7 +237,7 @@ class _Reader:
         admitted = tuple(self._admitted((route.namespace, "HTTPRoute", route.name), route.group))
         matches = list(read_matches(spec, self._account))
         spec.finish()
-        return [Choice(match, admitted, route) for match in matches if match.path.patterns]
+        return [Choice(match, admitted, route) for match in matches]
 
     def _admitted(self, key: tuple[str, str, str], group: str | None = None) -> list[Admitted]:
         found: list[Admitted] = []
@@ -230,7 +245,9 @@ class _Reader:
             self._used.add(id(one))
             target = mapping(mapping(one.data.get("spec")).get("targetRef"))
             wanted = {"Server": GROUP, "Namespace": ""}.get(key[1], group)
-            if target.get("group", "") not in {wanted, "core" if key[1] == "Namespace" else wanted}:
+            if key[1] == "Namespace" and target.get("name", key[2]) != key[2]:
+                raise NotUnderstoodError(f"`{one.name}` is for another namespace, which Linkerd does not take", "spec")
+            if target.get("group", "") not in (wanted, "core" if key[1] == "Namespace" else wanted):
                 continue  # Linkerd looks for the target in the group that is named, and finds none
             admitted = self._authorities.policy(one)
             if admitted is not None:
