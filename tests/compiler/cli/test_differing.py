@@ -204,8 +204,8 @@ def test_a_revision_reads_nothing_above_itself(
         ("git:-p", "none starts with `-`"),
         ("git:HEAD:policy", "there is no `policy` at `HEAD`"),
         ("git:HEAD:meshc.yaml", "is no `.mesh` file"),
-        ("deploy", "`deploy` holds no configuration of Istio or Envoy"),
-        ("deploy/x.yaml", "`deploy/x.yaml` holds no configuration of Istio or Envoy"),
+        ("deploy", "`deploy` holds no configuration of Istio, Linkerd or Envoy"),
+        ("deploy/x.yaml", "`deploy/x.yaml` holds no configuration of Istio, Linkerd or Envoy"),
         ("nothing", "`nothing` does not exist"),
     ],
 )
