@@ -46,9 +46,10 @@ def test_an_example_is_enforced(example: Path, engine: str, meshc: Callable[...,
     assert ran.out.endswith(" passed, 0 failed\n")
 
 
+@pytest.mark.parametrize("via", ["istio", "linkerd"])
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_runs_what_was_compiled_for_istio(example: Path, meshc: Callable[..., Ran]) -> None:
-    ran = meshc("test", str(example), "--engine", "proxy", "--via", "istio")
+def test_an_example_runs_what_was_compiled_for_a_mesh(example: Path, via: str, meshc: Callable[..., Ran]) -> None:
+    ran = meshc("test", str(example), "--engine", "proxy", "--via", via)
     assert ran.status == 0, ran.out + ran.err
 
 
