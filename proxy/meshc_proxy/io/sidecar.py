@@ -104,6 +104,11 @@ class Sidecar:
         return len(self._tasks)
 
     @property
+    def requests(self) -> int:
+        """How many requests are under way."""
+        return sum(driver.active for driver in self._drivers)
+
+    @property
     def addresses(self) -> tuple[Address, ...]:
         """Where it listens."""
         return tuple(self._servers)
