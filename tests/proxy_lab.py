@@ -126,18 +126,14 @@ class Lab:
 
     async def record(self, direction: str, count: int = 1, timeout_s: float = 3.0) -> Record:
         """The last of `count` records of a direction, once they are there. Raises TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            while len(self.told(direction)) < count:
-                await asyncio.sleep(0.01)
+        await _until(lambda: len(self.told(direction)) >= count, timeout_s)
         return self.told(direction)[count - 1]
 
     async def settle(self, timeout_s: float = 3.0) -> None:
         """Wait until no proxy carries a request any more. Raises TimeoutError."""
         sidecars = self.scene.sidecars
         assert isinstance(sidecars, ProxySidecars)
-        async with asyncio.timeout(timeout_s):
-            while any(one.requests for one in sidecars.running):
-                await asyncio.sleep(0.01)
+        await _until(lambda: not any(one.requests for one in sidecars.running), timeout_s)
 
     # ---- applications -----------------------------------------------------------------------------------------------
 
@@ -281,6 +277,16 @@ async def run_lab(program: str, scenario: Scenario, directory: Path, engine: str
         await _left_clean()
 
 
+async def _until(holds: Callable[[], bool], timeout_s: float) -> None:
+    """Look until it holds. Raises TimeoutError."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + timeout_s
+    while not holds():
+        if loop.time() > end:
+            raise TimeoutError
+        await asyncio.sleep(0.01)
+
+
 async def _left_clean() -> None:
     """No task of the proxies', and no socket."""
     for _ in range(20):
@@ -294,7 +300,7 @@ async def _left_clean() -> None:
 def open_descriptors() -> int:
     """How many files and sockets this process has open."""
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def run_forked(scenario: Callable[[], Awaitable[None]], report: Path) -> None:

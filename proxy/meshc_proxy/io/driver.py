@@ -12,7 +12,6 @@ from meshc_proxy.wire.events import (
     Closed,
     Data,
     Event,
-    Fault,
     GoAway,
     MessageEvent,
     MisuseError,
@@ -32,7 +31,7 @@ Handler = Callable[[Exchange], Awaitable[None]]
 class Driver:
     """One connection. As a server, `handler` carries each request; as a client, `open` begins exchanges.
 
-    `on_refused` is told what was wrong with bytes that were refused.
+    `on_refused` is told what was wrong with bytes that were refused, and the exchange that had begun and ends with it.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class Driver:
         channel: Channel,
         *,
         handler: Handler | None = None,
-        on_refused: Callable[[Fault], None] | None = None,
+        on_refused: Callable[[Refused, Exchange | None], None] | None = None,
     ) -> None:
         self.connection = connection
         self.channel = channel
@@ -161,9 +160,9 @@ class Driver:
     def _dispatch(self, events: tuple[Event, ...]) -> None:
         for event in events:
             match event:
-                case Refused(fault=fault):
+                case Refused(stream=stream):
                     if self._on_refused is not None:
-                        self._on_refused(fault)
+                        self._on_refused(event, next(iter(self._meant(stream)), None))
                 case Writable(stream=stream):
                     for exchange in self._meant(stream):
                         exchange.may_send()

@@ -182,9 +182,12 @@ def response_to_h11(
 
 def _with_length(head: ResponseHead, headers: Headers, request: RequestHead | None) -> Headers:
     """Say that there is no body, or leave room for gRPC's trailers."""
-    bodiless = head.status in {204, 304} or (request is not None and request.method in {b"HEAD", b"CONNECT"})
+    method = b"" if request is None else request.method
+    bodiless = head.status in {204, 304} or method == b"HEAD" or (method == b"CONNECT" and head.status < 300)
     if head.ends and not bodiless and bridge.value_of(headers, b"content-length") is None:
         return (*headers, (b"content-length", b"0"))
+    if head.status == 204:
+        return bridge.without(headers, b"content-length")
     if not head.ends and bridge.is_grpc(headers):
         return bridge.without(headers, b"content-length")
     return headers

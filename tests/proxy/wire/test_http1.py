@@ -75,7 +75,7 @@ def test_an_answer_before_the_body_closes() -> None:
     [
         (b"HEAD", 200, b"HTTP/1.1 200 \r\ncontent-length: 5\r\n\r\n"),
         (b"GET", 304, b"HTTP/1.1 304 \r\ncontent-length: 5\r\n\r\n"),
-        (b"GET", 204, b"HTTP/1.1 204 \r\ncontent-length: 5\r\n\r\n"),
+        (b"GET", 204, b"HTTP/1.1 204 \r\n\r\n"),
     ],
 )
 def test_responses_without_a_body(request_line: bytes, status: int, expected: bytes) -> None:
