@@ -69,6 +69,17 @@ class H2Wire:
             await self.data(stream, body, ends=ends)
         return stream
 
+    async def connect(self, path: str, authority: str, headers: Sequence[tuple[str, str]]) -> int:
+        """Begin an extended CONNECT (RFC 8441), whose `:protocol` is among the headers; its stream."""
+        await self.event(h2.events.RemoteSettingsChanged)
+        stream = self.h2.get_next_available_stream_id()
+        pseudo = [one for one in headers if one[0].startswith(":")]
+        others = [one for one in headers if not one[0].startswith(":")]
+        target = [(":method", "CONNECT"), *pseudo, (":scheme", "https"), (":authority", authority), (":path", path)]
+        self.h2.send_headers(stream, [*target, *others])
+        await self.flush()
+        return stream
+
     async def data(self, stream: int, data: bytes, *, ends: bool = False, timeout_s: float = 3.0) -> None:
         """Send a body's part as the windows allow. Raises TimeoutError if they do not."""
         while True:

@@ -6,11 +6,13 @@ Each application is a stub until `Lab.serve` or `Lab.reply` puts another in its 
 import asyncio
 import gc
 import os
+import socket
+import struct
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -205,6 +207,16 @@ class Lab:
         one = self.workload(to or caller)
         number = self.scene.sidecars.outbound[one.namespace, one.name, one.ports[0].number]
         return Peer(address=instance.outbound, port=15001 if to is None else number, security=Plaintext())
+
+    def at(self, peer: Peer, security: Plaintext | Tls) -> Peer:
+        """The same address, spoken to otherwise."""
+        return replace(peer, security=security)
+
+    def reset(self, writer: asyncio.StreamWriter) -> None:
+        """End a connection of an application's by RST."""
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
 
     async def open(self, peer: Peer, *alpn: str) -> Wire:
         """A connection; over TLS it offers the protocols `alpn`. Raises ClosedBeforeAnswerError."""

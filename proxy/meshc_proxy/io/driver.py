@@ -153,6 +153,8 @@ class Driver:
         self.channel.write(self.connection.output())
         self._arm()
         self._wake.set()
+        if self.connection.half_closed:
+            self.channel.finish()
         if self.connection.done and not self._closed:
             self._closed = True
             self.channel.finish()

@@ -1,5 +1,7 @@
 """What arrives for the own application: connections are verified, requests decided, and what is allowed passed on."""
 
+import base64
+import secrets
 import uuid
 from dataclasses import replace
 from typing import Final, Protocol
@@ -24,7 +26,7 @@ from meshc_proxy.policy.inbound import Answer, Forward, Peer, Refuse, decide_con
 from meshc_proxy.policy.replies import Flag
 from meshc_proxy.policy.texts import decoded
 from meshc_proxy.wire.bridge import value_of
-from meshc_proxy.wire.events import Headers, MisuseError, Refused, RequestHead
+from meshc_proxy.wire.events import MisuseError, Refused, RequestHead
 from meshc_proxy.wire.http2_sides import Http2Server
 from meshc_proxy.wire.sniff import Spoken as First
 from meshc_proxy.wire.sniff import sniff
@@ -33,6 +35,7 @@ from meshc_proxy.wire.tls import PeerMode
 
 _PLAIN_SETTINGS: Final = Settings()
 _HTTP1: Final = "HTTP/1.1"
+_WEBSOCKET_KEY: Final = b"sec-websocket-key"
 REQUEST_ID: Final = b"x-request-id"
 
 
@@ -156,8 +159,7 @@ class _Requests:
             return
         record = _record(setup, port, self._peer.identity, self._peer.address)
         note_head(record, replace(head, authority=without_port(head.authority)), self.driver)
-        headers, record.request_id = identified(head.headers)
-        head = replace(head, headers=headers)
+        head, record.request_id = completed(head)
         if setup.asks_facts:
             record.facts = facts_of(setup.snapshot, self._number, head, self._peer)
         try:
@@ -225,13 +227,17 @@ def spoken(driver: Driver | None) -> str:
     return "HTTP/2" if driver is not None and isinstance(driver.connection, Http2Server) else _HTTP1
 
 
-def identified(headers: Headers) -> tuple[Headers, str]:
-    """The headers with an id of the request, which is the caller's if it has one."""
-    known = value_of(headers, REQUEST_ID)
-    if known:
-        return headers, decoded(known)
-    made = str(uuid.uuid4())
-    return (*headers, (REQUEST_ID, made.encode("ascii"))), made
+def completed(head: RequestHead) -> tuple[RequestHead, str]:
+    """The head with an id of the request, which is the caller's if it has one, and the id.
+
+    A WebSocket that comes over HTTP/2 has no key, and an application that speaks HTTP/1.1 wants one.
+    """
+    known = value_of(head.headers, REQUEST_ID)
+    made = decoded(known) if known else str(uuid.uuid4())
+    headers = head.headers if known else (*head.headers, (REQUEST_ID, made.encode("ascii")))
+    if head.upgrade and value_of(headers, _WEBSOCKET_KEY) is None:
+        headers = (*headers, (_WEBSOCKET_KEY, base64.b64encode(secrets.token_bytes(16))))
+    return replace(head, headers=headers), made
 
 
 def _record(setup: Setup, port: PortPolicy, identity: SpiffeId | None, address: str) -> Record:
@@ -248,4 +254,4 @@ def _decided(record: Record, decision: Decision) -> None:
     record.rule, record.shadow = decision.rule, decision.shadow
 
 
-__all__ = ["AcceptError", "Host", "identified", "serve_inbound"]
+__all__ = ["AcceptError", "Host", "completed", "serve_inbound"]

@@ -11,7 +11,7 @@ from meshc_proxy.io.body import Body
 from meshc_proxy.io.channel import BrokenOffError, Channel
 from meshc_proxy.io.driver import Driver
 from meshc_proxy.io.exchange import Exchange, ExchangeEndedError
-from meshc_proxy.io.inbound import Host, identified, note_head, note_refused, note_target
+from meshc_proxy.io.inbound import Host, completed, note_head, note_refused, note_target
 from meshc_proxy.io.mirroring import copy_to
 from meshc_proxy.io.outcomes import answer, note_left
 from meshc_proxy.io.pool import ConnectError, Pool, connect
@@ -90,8 +90,7 @@ class _Calls:
         assert head is not None
         record = _record(setup, "", self._address)
         note_head(record, replace(head, authority=without_dot(head.authority)), self.driver)
-        headers, record.request_id = identified(head.headers)
-        head = replace(head, headers=headers)
+        head, record.request_id = completed(head)
         try:
             meant = setup.hosts.find(head.authority)
             if meant is None:
