@@ -212,7 +212,8 @@ class Lab:
         """The same address, spoken to otherwise."""
         return replace(peer, security=security)
 
-    def reset(self, writer: asyncio.StreamWriter) -> None:
+    @staticmethod
+    def reset(writer: asyncio.StreamWriter) -> None:
         """End a connection of an application's by RST."""
         connection = writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -53,6 +53,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self.on_idle: Callable[[], None] | None = None
+        self.began = 0
+        """How many exchanges a client has begun here."""
 
     @property
     def is_over(self) -> bool:
@@ -68,6 +70,7 @@ class Driver:
 
     def open(self, stream: int, *, reused: bool = False) -> Exchange:
         """A client's next exchange; its head must be sent before anything else is awaited."""
+        self.began += 1
         exchange = Exchange(self, stream, reused=reused)
         self._exchanges[stream] = exchange
         return exchange

@@ -93,10 +93,8 @@ class Pool:
         driver = self._take_idle()
         if driver is not None:
             return await self._send(driver, head, reused=True)
-        driver = self._free()
-        if driver is None:
-            driver = await self._shared_or_new()
-        return await self._send(driver, head, reused=driver.active > 0)
+        driver = self._free() or await self._shared_or_new()
+        return await self._send(driver, head, reused=driver.began > 0)
 
     async def close(self) -> None:
         """Take no more requests; what is under way may finish."""

@@ -135,12 +135,13 @@ class Upcall:
                 return self._late()
             tries += 1
 
-    def _is_harmless(self, reason: ResetReason) -> bool:
-        """Whether the request may be sent again without being asked to: nobody has looked at it, or twice is as good as once.
+    def _is_harmless(self, exchange: Exchange, reason: ResetReason) -> bool:
+        """Whether the request may be sent again unasked: nobody has looked at it, or, on a kept connection, twice is as once.
 
         Source: RFC 9110 section 9.2.2; RFC 9113 section 8.7.
         """
-        return reason is ResetReason.REFUSED or (reason is ResetReason.TRUNCATED and self.head.method in _IDEMPOTENT)
+        is_stale = exchange.reused and reason is ResetReason.TRUNCATED and self.head.method in _IDEMPOTENT
+        return reason is ResetReason.REFUSED or is_stale
 
     def _may_retry(self, tried: "_Open | _Failed") -> bool:
         retry = self.settings.retry
@@ -225,7 +226,7 @@ class Upcall:
                     await self._close(opened)
                     if self.down.reset_by is not None:
                         raise _LeftError
-                    return _failed(reason, stale=exchange.reused and self._is_harmless(reason))
+                    return _failed(reason, stale=self._is_harmless(exchange, reason))
                 case _:
                     continue
 

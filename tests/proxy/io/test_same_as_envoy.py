@@ -53,6 +53,7 @@ KNOWN: Final[Mapping[str, tuple[str, str]]] = {
     "tls on a plaintext port": ("refused connections", "log"),
     "call aborted": ("aborted requests", "log.sent_to"),
     "call of grpc aborted": ("aborted requests", "log.sent_to"),
+    "refused by http2": ("stale connections", "got"),
     "call closed": ("stale connections", "got"),
     "call by http1 to http2": ("scheme over http/2", "got.headers"),
 }
