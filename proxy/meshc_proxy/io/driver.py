@@ -91,6 +91,9 @@ class Driver:
             self.channel.write(self.connection.send(event))
         finally:
             self._after()
+            if isinstance(event, Reset) and self._handler is None and self.connection.done:
+                # Nobody wants the rest of the answer: what the upstream still sends is not even read.
+                self.channel.abort()
 
     async def drain(self) -> None:
         await self.channel.drain()
