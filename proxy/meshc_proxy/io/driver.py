@@ -115,6 +115,9 @@ class Driver:
             await self._read_all()
         except BrokenOffError:
             self._dispatch(self.connection.receive_eof(time.monotonic()))
+        except asyncio.CancelledError:
+            self.channel.abort()
+            raise
         finally:
             await self._end()
 
