@@ -17,6 +17,16 @@ _PLAIN: Final = frozenset({"apiVersion", "kind", "metadata", "resources"})
 _OF_SERVICES: Final = frozenset({"apiVersion", "kind", "metadata"})
 
 
+def patched_services(objects: Sequence[ConfigObject]) -> Iterator[ConfigObject]:
+    """What kustomizations say of Services by patches that hold annotations and nothing else: as objects of those names."""
+    for one in objects:
+        if one.kind in _KINDS and "kustomize" in one.group and _patches_services(one, "patches"):
+            for patch in items(one.data.get("patches")):
+                text = str(mapping(patch).get("patch"))
+                for found in objects_of_source(SourceFile(one.file, text))[0]:
+                    yield ConfigObject(data=found.data, file=one.file)
+
+
 def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
     """Where what kustomize makes of a folder is not just the objects that its files hold."""
     kustomizations = [one for one in objects if one.kind in _KINDS and "kustomize" in one.group]
@@ -24,11 +34,8 @@ def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
     for one in kustomizations:
         folder = posixpath.dirname(one.file)
         for field in sorted(set(one.data) - _PLAIN):
-            # A Service says nothing of who may call it.
-            aspects = (
-                frozenset({Aspect.ROUTING, Aspect.SETTINGS}) if _patches_services(one, field) else frozenset(Aspect)
-            )
-            yield _unknown(one, (field,), f"what `{field}` makes of the objects cannot be said", aspects)
+            if not _patches_services(one, field):
+                yield _unknown(one, (field,), f"what `{field}` makes of the objects cannot be said")
         listed = {posixpath.normpath(posixpath.join(folder, path)) for path in texts(one.data.get("resources"))}
         below = {file for file in files if posixpath.normpath(file).startswith(f"{folder}/" if folder else "")}
         held = {file: _held_by(file) for file in below}
@@ -54,7 +61,7 @@ def _has_own(file: str, folder: str, kustomizations: Iterable[ConfigObject]) -> 
 
 
 def _patches_services(one: ConfigObject, field: str) -> bool:
-    """Whether a field holds patches, all of them for Services, and of what is said about them."""
+    """Whether a field holds patches, all of them annotations of Services for Linkerd."""
     if field != "patches":
         return False
     for patch in items(one.data.get(field)):
@@ -64,10 +71,12 @@ def _patches_services(one: ConfigObject, field: str) -> bool:
             return False
         if (found[0].kind, found[0].group) != ("Service", "") or set(found[0].data) - _OF_SERVICES:
             return False
+        about = mapping(found[0].data.get("metadata"))
+        notes = mapping(about.get("annotations"))
+        if set(about) - {"name", "namespace", "annotations"} or not all("linkerd.io/" in name for name in notes):
+            return False
     return True
 
 
-def _unknown(
-    one: ConfigObject, steps: tuple[Step, ...], message: str, aspects: frozenset[Aspect] = frozenset(Aspect)
-) -> Unknown:
-    return Unknown(message=message, aspects=aspects, span=one.span(*steps))
+def _unknown(one: ConfigObject, steps: tuple[Step, ...], message: str) -> Unknown:
+    return Unknown(message=message, aspects=frozenset(Aspect), span=one.span(*steps))

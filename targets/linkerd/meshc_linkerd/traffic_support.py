@@ -13,6 +13,9 @@ _EGRESS: Final = "Linkerd tells neither callers nor requests apart on their way 
 _APPLICATION: Final = "let the application's own network policy decide"
 _BALANCE: Final = "Linkerd always takes the faster of two endpoints"
 _FAILURES: Final = "Linkerd retries answers, not connections that failed"
+_ODD: Final = (
+    "a path that is not written as the language normalizes it takes the last route; one with `;` or an escape may do so"
+)
 _CAPS: Final = "Linkerd's proxies cap neither connections nor requests"
 
 _OMITTED: Final[Mapping[Feature, Support]] = {
@@ -89,13 +92,9 @@ _OMITTED: Final[Mapping[Feature, Support]] = {
 
 _ROUTES: Final[Mapping[Feature, Support]] = {
     Feature.ROUTE_EXACT: exact(),
-    Feature.ROUTE_PREFIX: approximate("a path that is not written as the language normalizes it takes the last route"),
-    Feature.ROUTE_TEMPLATE: approximate(
-        "a path that is not written as the language normalizes it takes the last route"
-    ),
-    Feature.ROUTE_REGEX: approximate(
-        "a path that is not written as the language normalizes it, or has escapes, takes the last route"
-    ),
+    Feature.ROUTE_PREFIX: approximate(_ODD),
+    Feature.ROUTE_TEMPLATE: approximate(_ODD),
+    Feature.ROUTE_REGEX: approximate(_ODD),
     Feature.ROUTE_METHOD: exact(),
     Feature.ROUTE_HEADER: exact("expressions see ASCII alone"),
     Feature.ROUTE_QUERY: approximate("queries are decoded, and every occurrence counts"),

@@ -37,11 +37,17 @@ class Account:
     unknown: list[Unknown] = field(default_factory=list)
     assumptions: dict[str, Assumption] = field(default_factory=dict)
 
-    def not_understood(self, one: ConfigObject, error: NotUnderstoodError, ports: Iterable[PortKey] | None) -> None:
-        """Something that is not read, and that may touch who may call these ports."""
+    def not_understood(
+        self,
+        one: ConfigObject,
+        error: NotUnderstoodError,
+        ports: Iterable[PortKey] | None,
+        *aspects: Aspect,
+    ) -> None:
+        """Something that is not read, and that may touch these aspects of these ports; none stands for who may call."""
         listed = None if ports is None else tuple(ports)
-        span = one.span(*error.steps)
-        self.unknown.append(Unknown(message=str(error), aspects=frozenset({Aspect.ACCESS}), ports=listed, span=span))
+        touched = frozenset(aspects or {Aspect.ACCESS})
+        self.unknown.append(Unknown(message=str(error), aspects=touched, ports=listed, span=one.span(*error.steps)))
 
     def not_read(self, one: ConfigObject, message: str) -> None:
         """Something about how calls travel."""

@@ -8,6 +8,8 @@ from meshc import ir
 from meshc.target import TargetOptions
 from meshc_linkerd.identities import Domain, Namespace, group_of
 from meshc_linkerd.options import read_options
+from meshc_linkerd.read.expressed_traffic import expressed_port, odd_paths, outlier_of
+from meshc_linkerd.read.outside import without_egress
 from meshc_linkerd.segments import PLAIN_PATH
 from meshc_linkerd.servers import pod_ports
 
@@ -17,7 +19,7 @@ _NOBODY: Final = ir.Principals((ir.AnyPeer(),), (ir.AnyIdentity(),))
 
 def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
     """The mesh with Linkerd's differences: who has no identity is refused by a rule where mTLS is strict, and identities mean
-    nothing where it is off; declared probes are let in; shadow rules are not there.
+    nothing where it is off; declared probes are let in; shadow rules are not there; externals are out of reach.
     """
     networks = read_options(options).probe_networks
     ports, _ = pod_ports(mesh)
@@ -25,12 +27,15 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
     shared = _sharing(mesh)
     workloads = []
     for workload in mesh.workloads:
-        own = []
+        own: list[ir.PortPolicy] = []
         for port in workload.ports:
             owner = shared[workload.namespace, workload.name, port.target]
             own.append(_port(port, _probes(probed.get(owner, ()), networks)))
-        workloads.append(replace(workload, ports=tuple(own)))
-    return replace(mesh, workloads=tuple(workloads))
+        outlier = outlier_of(workload)
+        ports_of = tuple(expressed_port(one, outlier) for one in own)
+        workloads.append(replace(workload, ports=ports_of, telemetry=ir.Telemetry(metrics=True)))
+    closed = {one.namespace for one in mesh.workloads} if mesh.externals else ()
+    return replace(mesh, workloads=tuple(workloads), externals=without_egress(mesh, closed))
 
 
 def _sharing(mesh: ir.Mesh) -> Mapping[tuple[str, str, int], tuple[str, str, int]]:
@@ -125,7 +130,9 @@ def expected(mesh: ir.Mesh, read: ir.Mesh) -> ir.Mesh:
         other = found.get((workload.namespace, workload.name))
         ports = {} if other is None else {port.number: port for port in other.ports}
         own = tuple(
-            port if port.number not in ports else _bounded(port, ports[port.number], declared)
+            port
+            if port.number not in ports
+            else _bounded(odd_paths(port, ports[port.number]), ports[port.number], declared)
             for port in workload.ports
         )
         workloads.append(replace(workload, ports=own))

@@ -1,7 +1,6 @@
-"""The reader: objects × known services -> who may call each port.
+"""The reader: objects × known services -> who may call each port, how calls to it travel, and how many there may be.
 
 A port's Server is the one that selects the workload's pods and names the port; without one, the default policy of the cluster decides.
-Objects about how calls travel, about limits, and about what leaves the mesh are passed over: `reads` of the target says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from meshc import ir
-from meshc.reading import ConfigObject, Reading
+from meshc.reading import Aspect, ConfigObject, Reading
 from meshc.reading.plain import items, mapping
 from meshc.reading.selectors import SelectorError, is_selected
 from meshc.target import PortKey
@@ -26,9 +25,13 @@ from meshc_linkerd.read.account import (
 )
 from meshc_linkerd.read.authorities import GROUP, Admitted, Authorities, server_policy
 from meshc_linkerd.read.fields import Fields
+from meshc_linkerd.read.limits import read_limits
 from meshc_linkerd.read.matches import read_matches
+from meshc_linkerd.read.outbound import TRAVEL, Outbound
+from meshc_linkerd.read.outside import without_egress
 from meshc_linkerd.read.paths import EXACT
 from meshc_linkerd.read.screening import screen
+from meshc_linkerd.read.services import Services
 from meshc_linkerd.segments import other_raw_paths
 
 _GATEWAY: Final = "gateway.networking.k8s.io"
@@ -36,9 +39,19 @@ _HTTP_PROTOCOLS: Final = frozenset({"unknown", "HTTP/1", "HTTP/2"})
 _INSTALLED: Final = "all-unauthenticated"
 _GROUPS: Final = ("linkerd.io", _GATEWAY)
 _READ: Final = frozenset(
-    {"Server", "AuthorizationPolicy", "ServerAuthorization", "MeshTLSAuthentication", "NetworkAuthentication"}
+    {
+        "AuthorizationPolicy",
+        "EgressNetwork",
+        "HTTPLocalRateLimitPolicy",
+        "MeshTLSAuthentication",
+        "NetworkAuthentication",
+        "Server",
+        "ServerAuthorization",
+        "ServiceProfile",
+    }
 )
-_CALLERS: Final = "how calls travel and how many there may be is not read from Linkerd's objects yet"
+_ALWAYS_ON: Final = ir.Telemetry(metrics=True)
+"""What every proxy of Linkerd reports."""
 
 
 def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str]) -> Reading:
@@ -48,7 +61,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     workloads = tuple(reader.workload(one) for one in known.workloads)
     reader.check(objects)
     return Reading(
-        mesh=replace(known, workloads=workloads),
+        mesh=replace(known, workloads=workloads, externals=reader.externals()),
         unknown=tuple(account.unknown),
         assumptions=tuple(account.assumptions.values()),
     )
@@ -66,9 +79,13 @@ class _Reader:
         self._policies: dict[tuple[str, str, str], list[ConfigObject]] = {}
         self._routes: dict[tuple[str, str], list[ConfigObject]] = {}
         self._authorizations: dict[str, list[ConfigObject]] = {}
+        self._limits: dict[tuple[str, str], list[ConfigObject]] = {}
+        self._egress: dict[str, list[ConfigObject]] = {}
         self._used: set[int] = set()
+        self._outbound = Outbound(known=known, services=Services(known), account=account)
         for one in objects:
             self._sort(one)
+            self._outbound.add(one)
         self._authorities = Authorities(self._objects, known.trust_domain, account)
 
     def _sort(self, one: ConfigObject) -> None:
@@ -87,6 +104,11 @@ class _Reader:
                 name = one.namespace if target.get("kind") == "Namespace" else str(target.get("name", ""))
                 key = (one.namespace, str(target.get("kind", "")), name)
                 self._policies.setdefault(key, []).append(one)
+            case "HTTPLocalRateLimitPolicy":
+                target = mapping(spec.get("targetRef"))
+                self._limits.setdefault((one.namespace, str(target.get("name", ""))), []).append(one)
+            case "EgressNetwork":
+                self._egress.setdefault(one.namespace, []).append(one)
             case "ServerAuthorization":
                 self._authorizations.setdefault(one.namespace, []).append(one)
             case "HTTPRoute" | "GRPCRoute":
@@ -98,8 +120,9 @@ class _Reader:
     # ---- ports ------------------------------------------------------------------------------------------------------
 
     def workload(self, workload: ir.Workload) -> ir.Workload:
-        """A workload with what its ports let in."""
-        return replace(workload, ports=tuple(self._port(workload, port) for port in workload.ports))
+        """A workload with what its ports let in, and how calls get there."""
+        ports = tuple(self._outbound.port(workload, self._port(workload, port)) for port in workload.ports)
+        return replace(workload, ports=ports, telemetry=_ALWAYS_ON)
 
     def _port(self, workload: ir.Workload, port: ir.PortPolicy) -> ir.PortPolicy:
         key = (workload.namespace, workload.name, port.number)
@@ -113,6 +136,7 @@ class _Reader:
         server = servers[0]
         self._account.taken_for_granted(LOOPBACK, server)
         try:
+            port = replace(port, limits=self._limited(server, key))
             return replace(port, access=(self._served(workload, port, server),))
         except NotUnderstoodError as error:
             self._account.not_understood(server, error, (key,))
@@ -193,6 +217,34 @@ class _Reader:
             self._account.taken_for_granted(PLAIN_PATHS, server)
         return access_of(admitted, choices, server, is_clean=is_clean)
 
+    def _limited(self, server: ConfigObject, key: PortKey) -> tuple[ir.RateLimit, ...]:
+        """The limits of a server: of several policies Linkerd takes the oldest."""
+        policies = self._limits.get((server.namespace, server.name), [])
+        error = NotUnderstoodError("several policies limit one server, of which the oldest counts", "spec")
+        if len(policies) <= 1:
+            try:
+                return tuple(limit for one in policies for limit in read_limits(one))
+            except NotUnderstoodError as found:
+                error = found
+        self._account.not_understood(policies[-1], error, (key,), Aspect.SETTINGS)
+        return ()
+
+    def externals(self) -> tuple[ir.External, ...]:
+        """What is outside of the mesh, with the namespaces whose calls there are refused."""
+        closed = []
+        for namespace, some in sorted(self._egress.items()):
+            for one in some:
+                try:
+                    spec = Fields.spec(one)
+                    policy = spec.text("trafficPolicy")
+                    spec.finish()
+                except NotUnderstoodError as error:
+                    self._account.not_understood(one, error, None, *TRAVEL)
+                    continue
+                if policy == "Deny":
+                    closed.append(namespace)
+        return without_egress(self._known, closed)
+
     def _check_raw(self, choices: Sequence[Choice], server: Sequence[Admitted]) -> None:
         """Routes that let somebody in with paths that are not in normal form: everything but some single paths, or else
         what applications may read as another path than the one that was looked at.
@@ -272,20 +324,17 @@ class _Reader:
 
 def _not_read(one: ConfigObject) -> str | None:
     """Why an object that says how calls travel is not read; None for all others."""
-    if one.group == "" and one.kind == "Service":
-        notes = mapping(mapping(one.data.get("metadata")).get("annotations"))
-        return _CALLERS if any(key.partition("/")[0].endswith("linkerd.io") for key in notes) else None
     if not one.group.endswith(_GROUPS) or one.kind in _READ:
         return None
-    if one.kind in {"HTTPRoute", "GRPCRoute"}:
+    if one.kind in {"HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"}:
         parents = [mapping(parent) for parent in items(mapping(one.data.get("spec")).get("parentRefs"))]
-        if all(parent.get("kind") == "Server" for parent in parents):
-            return None
-        if any(parent.get("kind", "Gateway") == "Gateway" for parent in parents):
+        kinds = {str(parent.get("kind", "Gateway")) for parent in parents}
+        if "Gateway" in kinds:
             return "a gateway's routes cannot be said: it is no service of the mesh"
+        return None if kinds <= {"Server", "Service"} else "routes of what is no service cannot be said"
     if one.kind in {"Gateway", "GatewayClass"}:
         return "a gateway cannot be said: it is no service of the mesh"
-    return _CALLERS
+    return f"objects of the kind `{one.kind}` are not understood"
 
 
 def _probes(workload: ir.Workload, port: ir.PortPolicy, server: ConfigObject) -> Iterable[Admitted]:
