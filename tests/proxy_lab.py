@@ -98,7 +98,10 @@ class Wire:
 
 @dataclass(kw_only=True)
 class Lab:
-    """A running mesh. `records` are what the reference proxies told; a service is known by its name."""
+    """A running mesh. `records` are what the reference proxies told, `refusals` the reasons of what they refused before.
+
+    A service is known by its name.
+    """
 
     engine: str
     mesh: ir.Mesh
@@ -106,6 +109,7 @@ class Lab:
     client: Client
     directory: Path
     records: list[Record]
+    refusals: list[str]
     stubs: dict[str, Stub] = field(default_factory=dict)
     servers: dict[str, asyncio.Server] = field(default_factory=dict)
     connector: Connector = field(default_factory=Connector)
@@ -259,10 +263,10 @@ class Lab:
 Scenario = Callable[[Lab], Awaitable[None]]
 
 
-def _sidecars(engine: str, records: list[Record]) -> Callable[[PlacedMesh, Path], Sidecars]:
+def _sidecars(engine: str, records: list[Record], refusals: list[str]) -> Callable[[PlacedMesh, Path], Sidecars]:
     def make(placed: PlacedMesh, directory: Path) -> Sidecars:
         if engine == "proxy":
-            return ProxySidecars(placed, sink=records.append)
+            return ProxySidecars(placed, sink=records.append, count=refusals.append)
         return EnvoySidecars(placed, find_target("envoy"), find_envoy(), directory)
 
     return make
@@ -272,11 +276,20 @@ async def run_lab(program: str, scenario: Scenario, directory: Path, engine: str
     """Run a scenario, and see that the proxies leave nothing behind."""
     mesh = compile_mesh(program)
     records: list[Record] = []
+    refusals: list[str] = []
     own = [(one.namespace, one.name) for one in mesh.workloads]
     async with Client(timeout_s=5.0) as client:
-        scene = Scene(mesh, _sidecars(engine, records), directory, has_ipv6=False, own=own)
+        scene = Scene(mesh, _sidecars(engine, records, refusals), directory, has_ipv6=False, own=own)
         async with scene:
-            lab = Lab(engine=engine, mesh=mesh, scene=scene, client=client, directory=directory, records=records)
+            lab = Lab(
+                engine=engine,
+                mesh=mesh,
+                scene=scene,
+                client=client,
+                directory=directory,
+                records=records,
+                refusals=refusals,
+            )
             try:
                 for workload in mesh.workloads:
                     await lab.start_stub(workload.name)

@@ -17,12 +17,12 @@ from meshc_proxy.io.setup import SetupError, prepare
 from meshc_proxy.io.sidecar import ListenError, Sidecar
 
 
-def _nothing(_: Record) -> None:
+def _nothing(_: Record | str) -> None:
     return
 
 
 class ProxySidecars:
-    """A reference proxy for each instance of a placed mesh. `sink` is told of every request.
+    """A reference proxy for each instance of a placed mesh. `sink` is told of every request, `count` of what was refused before.
 
     `applications` says where a workload's application is, if it is not the placed one.
     """
@@ -32,10 +32,12 @@ class ProxySidecars:
         placed: PlacedMesh,
         *,
         sink: Callable[[Record], None] = _nothing,
+        count: Callable[[str], None] = _nothing,
         applications: Mapping[WorkloadKey, Address] | None = None,
     ) -> None:
         self._placed = placed
         self._sink = sink
+        self._count = count
         self._applications = applications or {}
         self._running: list[Sidecar] = []
         self.inbound: Mapping[PortKey, int] = {
@@ -57,7 +59,8 @@ class ProxySidecars:
             for workload in self._placed.mesh.workloads:
                 key = (workload.namespace, workload.name)
                 for instance in (*placement.instances[key], *placement.visitors.get(key, ())):
-                    sidecar = Sidecar(prepare(self._placed.mesh, self._site(workload, instance)), sink=self._sink)
+                    setup = prepare(self._placed.mesh, self._site(workload, instance))
+                    sidecar = Sidecar(setup, sink=self._sink, count=self._count)
                     stack.push_async_callback(sidecar.stop)
                     await sidecar.start()
                     self._running.append(sidecar)

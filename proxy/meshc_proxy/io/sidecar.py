@@ -67,7 +67,7 @@ class Sidecar:
             raise
         self.setup = setup
         await self._close(set(self._servers) - set(self._serves))
-        await old.upstreams.close()
+        old.upstreams.close()
         if setup.remote_sets():
             await self._fetch(setup)
 
