@@ -75,12 +75,6 @@ def _drop(channel: Channel | None) -> None:
         channel.abort()
 
 
-def _leave(driver: Driver) -> None:
-    driver.leave()
-    if isinstance(driver.connection, Http2Client):
-        driver.leave()
-
-
 class Pool:
     """The connections to one endpoint."""
 
@@ -112,8 +106,10 @@ class Pool:
     def close(self) -> None:
         """Take no more requests; what is under way may finish."""
         self._closed = True
-        for driver in (*self._idle, *self._shared):
-            _leave(driver)
+        for driver in self._idle:
+            driver.leave()
+        for driver in tuple(self._shared):
+            self._retire(driver)
         self._idle.clear()
         self._shared.clear()
 
@@ -172,14 +168,18 @@ class Pool:
         connection = driver.connection
         if isinstance(connection, Http1Client) and connection.reusable and not driver.is_over and not driver.active:
             if self._closed:
-                _leave(driver)
+                driver.leave()
             elif driver not in self._idle:
                 self._idle.append(driver)
 
     def _retire(self, driver: Driver) -> None:
-        """A request that outlives a reload may have opened a connection since: it ends with the last of its requests."""
+        """A connection of many requests, in a pool that is closed, ends with the last of them.
+
+        It is not announced before: servers that are made with h2 answer nothing more once a client has said GOAWAY.
+        """
         if self._closed and not driver.active and not driver.is_over:
-            _leave(driver)
+            driver.leave()
+            driver.leave()
 
     def _take_idle(self) -> Driver | None:
         while self._idle:

@@ -18,6 +18,7 @@ from meshc_proxy.io.setup import REFRESH_S, Setup, refresh
 
 _LOG: Final = logging.getLogger("meshc.proxy")
 _BACKLOG: Final = 512
+_ANNOUNCED_S: Final = 1.0
 
 Serve = Callable[[Channel], Awaitable[None]]
 
@@ -68,8 +69,22 @@ class Sidecar:
         self.setup = setup
         await self._close(set(self._servers) - set(self._serves))
         old.upstreams.close()
+        if not setup.secrets.trusts_all_of(old.secrets):
+            self._part_with_verified()
         if setup.remote_sets():
             await self._fetch(setup)
+
+    def _part_with_verified(self) -> None:
+        """Whom an authority vouched for that may be none any more finishes what has begun, and must come again."""
+        secure = [driver for driver in self._drivers if driver.channel.is_secure]
+        for driver in secure:
+            driver.leave()
+        asyncio.get_running_loop().call_later(_ANNOUNCED_S, self._leave_again, secure)
+
+    def _leave_again(self, drivers: Iterable[Driver]) -> None:
+        for driver in drivers:
+            if driver in self._drivers:
+                driver.leave()
 
     async def drain(self, grace_s: float) -> None:
         """Take nothing new, let what is under way finish, for so many seconds at most; then stop."""
@@ -80,7 +95,7 @@ class Sidecar:
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 # Clients have seen the announcement after a while; then streams that they begin are refused (RFC 9113 6.8).
-                await asyncio.sleep(min(1.0, grace_s / 4))
+                await asyncio.sleep(min(_ANNOUNCED_S, grace_s / 4))
                 for driver in tuple(self._drivers):
                     driver.leave()
                 while self._tasks:
