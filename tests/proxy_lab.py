@@ -135,6 +135,10 @@ class Lab:
         await _until(lambda: len(self.told(direction)) >= count, timeout_s)
         return self.told(direction)[count - 1]
 
+    async def until(self, holds: Callable[[], bool], timeout_s: float = 3.0) -> None:
+        """Wait until it holds. Raises TimeoutError."""
+        await _until(holds, timeout_s)
+
     async def settle(self, timeout_s: float = 3.0) -> None:
         """Wait until no proxy carries a request any more. Raises TimeoutError."""
         sidecars = self.scene.sidecars

@@ -42,6 +42,11 @@ class Channel:
         return self._writer.is_closing()
 
     @property
+    def unsent(self) -> int:
+        """How many bytes wait to be sent."""
+        return self._writer.transport.get_write_buffer_size()
+
+    @property
     def is_secure(self) -> bool:
         """Whether it is TLS that ends here."""
         return self._tls is not None

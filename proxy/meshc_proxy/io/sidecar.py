@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Final
@@ -15,6 +16,7 @@ from meshc_proxy.io.outbound import serve_outbound, serve_way
 from meshc_proxy.io.records import Record, Sink
 from meshc_proxy.io.secrets import SecretsError
 from meshc_proxy.io.setup import REFRESH_S, Setup, refresh
+from meshc_proxy.wire.limits import ServerLimits
 
 _LOG: Final = logging.getLogger("meshc.proxy")
 _BACKLOG: Final = 512
@@ -30,8 +32,16 @@ class ListenError(Exception):
 class Sidecar:
     """One running sidecar. `sink` takes a record of every request, `count` the reason of whatever was refused before one."""
 
-    def __init__(self, setup: Setup, *, sink: Sink, count: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        sink: Sink,
+        count: Callable[[str], None] | None = None,
+        limits: ServerLimits | None = None,
+    ) -> None:
         self.setup = setup
+        self.limits = limits or ServerLimits()
         self._sink = sink
         self._count = count
         self._servers: dict[Address, asyncio.Server] = {}
@@ -181,9 +191,14 @@ class Sidecar:
             task.add_done_callback(self._tasks.discard)
 
         try:
-            return await asyncio.start_server(accept, address.host, address.port, limit=BLOCK, backlog=_BACKLOG)
+            # asyncio accepts as many at once as its backlog says, and complains as often where there are no descriptors.
+            server = await asyncio.start_server(accept, address.host, address.port, limit=BLOCK, backlog=1)
+            for one in server.sockets:
+                with socket.fromfd(one.fileno(), one.family, one.type) as listening:
+                    listening.listen(_BACKLOG)
         except OSError as error:
             raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from error
+        return server
 
     async def _serve(self, address: Address, channel: Channel) -> None:
         serve = self._serves.get(address)
