@@ -136,6 +136,9 @@ class H2Wire:
                     is_client = self.h2.config.client_side
                     self.h2.state_machine.state = State.CLIENT_OPEN if is_client else State.SERVER_OPEN
                 for event in events:
+                    if isinstance(event, h2.events.ConnectionTerminated) and event.error_code == 0:
+                        # To h2 all is over now; to RFC 9113 section 6.8 what has begun goes on.
+                        self.h2.state_machine.state = ConnectionState.CLIENT_OPEN
                     if isinstance(event, h2.events.DataReceived) and self.credit:
                         self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 await self.flush()

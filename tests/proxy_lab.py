@@ -132,7 +132,7 @@ class Lab:
 
     async def record(self, direction: str, count: int = 1, timeout_s: float = 3.0) -> Record:
         """The last of `count` records of a direction, once they are there. Raises TimeoutError."""
-        await _until(lambda: len(self.told(direction)) >= count, timeout_s)
+        await until(lambda: len(self.told(direction)) >= count, timeout_s)
         return self.told(direction)[count - 1]
 
     async def until(self, holds: Callable[[], bool], timeout_s: float = 3.0) -> None:
@@ -143,7 +143,7 @@ class Lab:
         """Wait until no proxy carries a request any more. Raises TimeoutError."""
         sidecars = self.scene.sidecars
         assert isinstance(sidecars, ProxySidecars)
-        await _until(lambda: not any(one.requests for one in sidecars.running), timeout_s)
+        await until(lambda: not any(one.requests for one in sidecars.running), timeout_s)
 
     # ---- applications -----------------------------------------------------------------------------------------------
 
@@ -307,7 +307,7 @@ async def run_lab(program: str, scenario: Scenario, directory: Path, engine: str
         await _left_clean()
 
 
-async def _until(holds: Callable[[], bool], timeout_s: float) -> None:
+async def until(holds: Callable[[], bool], timeout_s: float) -> None:
     """Look until it holds. Raises TimeoutError."""
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout_s

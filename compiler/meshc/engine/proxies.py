@@ -34,11 +34,13 @@ class ProxySidecars:
         sink: Callable[[Record], None] = _nothing,
         count: Callable[[str], None] = _nothing,
         applications: Mapping[WorkloadKey, Address] | None = None,
+        count: Callable[[str], None] | None = None,
     ) -> None:
         self._placed = placed
         self._sink = sink
         self._count = count
         self._applications = applications or {}
+        self._count = count
         self._running: list[Sidecar] = []
         self.inbound: Mapping[PortKey, int] = {
             (workload.namespace, workload.name, port.number): inbound_ports(workload, port)[0]

@@ -94,6 +94,9 @@ class Driver:
             self.channel.write(self.connection.send(event))
         finally:
             self._after()
+            if isinstance(event, Reset) and self._handler is None and self.connection.done:
+                # Nobody wants the rest of the answer: what the upstream still sends is not even read.
+                self.channel.abort()
 
     async def drain(self) -> None:
         await self.channel.drain()
@@ -115,6 +118,9 @@ class Driver:
             await self._read_all()
         except BrokenOffError:
             self._dispatch(self.connection.receive_eof(time.monotonic()))
+        except asyncio.CancelledError:
+            self.channel.abort()
+            raise
         finally:
             await self._end()
 

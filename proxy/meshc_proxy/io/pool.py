@@ -43,6 +43,7 @@ class Endpoint:
     server_name: str | None = None
     source: str | None = None
     connect_s: float = CONNECT_S
+    server_name: str | None = None
 
 
 async def connect(endpoint: Endpoint) -> tuple[Channel, Established | None]:
@@ -164,10 +165,16 @@ class Pool:
                 with suppress(ValueError):
                     drivers.remove(driver)
 
+    def _rest(self, driver: Driver) -> None:
+        """A connection of many exchanges has none: it stays, unless nothing of this pool does."""
+        if self.is_closed and not driver.active and not driver.is_over:
+            driver.leave()
+            driver.leave()
+
     def _keep(self, driver: Driver) -> None:
         connection = driver.connection
         if isinstance(connection, Http1Client) and connection.reusable and not driver.is_over and not driver.active:
-            if self._closed:
+            if self.is_closed:
                 driver.leave()
             elif driver not in self._idle:
                 self._idle.append(driver)
