@@ -9,7 +9,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
-from h2.connection import ConnectionState as State
+from h2.connection import ConnectionState
 
 T = TypeVar("T", bound=h2.events.Event)
 
@@ -131,10 +131,6 @@ class H2Wire:
                     events = self.h2.receive_data(data)
                 except h2.exceptions.ProtocolError:
                     break
-                if any(isinstance(one, h2.events.ConnectionTerminated) for one in events):
-                    # h2 lets nothing follow; streams that have begun go on (RFC 9113 section 6.8).
-                    is_client = self.h2.config.client_side
-                    self.h2.state_machine.state = State.CLIENT_OPEN if is_client else State.SERVER_OPEN
                 for event in events:
                     if isinstance(event, h2.events.ConnectionTerminated) and event.error_code == 0:
                         # To h2 all is over now; to RFC 9113 section 6.8 what has begun goes on.

@@ -98,9 +98,9 @@ class Wire:
 
 @dataclass(kw_only=True)
 class Lab:
-    """A running mesh. `records` are what the reference proxies told, `refusals` the reasons of what they refused before.
+    """A running mesh; a service is known by its name.
 
-    A service is known by its name.
+    `records` are what the reference proxies told, `refused` why they refused what was no request.
     """
 
     engine: str
@@ -109,7 +109,7 @@ class Lab:
     client: Client
     directory: Path
     records: list[Record]
-    refusals: list[str]
+    refused: list[str]
     stubs: dict[str, Stub] = field(default_factory=dict)
     servers: dict[str, asyncio.Server] = field(default_factory=dict)
     connector: Connector = field(default_factory=Connector)
@@ -134,10 +134,6 @@ class Lab:
         """The last of `count` records of a direction, once they are there. Raises TimeoutError."""
         await until(lambda: len(self.told(direction)) >= count, timeout_s)
         return self.told(direction)[count - 1]
-
-    async def until(self, holds: Callable[[], bool], timeout_s: float = 3.0) -> None:
-        """Wait until it holds. Raises TimeoutError."""
-        await _until(holds, timeout_s)
 
     async def settle(self, timeout_s: float = 3.0) -> None:
         """Wait until no proxy carries a request any more. Raises TimeoutError."""
@@ -267,10 +263,10 @@ class Lab:
 Scenario = Callable[[Lab], Awaitable[None]]
 
 
-def _sidecars(engine: str, records: list[Record], refusals: list[str]) -> Callable[[PlacedMesh, Path], Sidecars]:
+def _sidecars(engine: str, records: list[Record], refused: list[str]) -> Callable[[PlacedMesh, Path], Sidecars]:
     def make(placed: PlacedMesh, directory: Path) -> Sidecars:
         if engine == "proxy":
-            return ProxySidecars(placed, sink=records.append, count=refusals.append)
+            return ProxySidecars(placed, sink=records.append, count=refused.append)
         return EnvoySidecars(placed, find_target("envoy"), find_envoy(), directory)
 
     return make
@@ -280,10 +276,10 @@ async def run_lab(program: str, scenario: Scenario, directory: Path, engine: str
     """Run a scenario, and see that the proxies leave nothing behind."""
     mesh = compile_mesh(program)
     records: list[Record] = []
-    refusals: list[str] = []
+    refused: list[str] = []
     own = [(one.namespace, one.name) for one in mesh.workloads]
     async with Client(timeout_s=5.0) as client:
-        scene = Scene(mesh, _sidecars(engine, records, refusals), directory, has_ipv6=False, own=own)
+        scene = Scene(mesh, _sidecars(engine, records, refused), directory, has_ipv6=False, own=own)
         async with scene:
             lab = Lab(
                 engine=engine,
@@ -292,7 +288,7 @@ async def run_lab(program: str, scenario: Scenario, directory: Path, engine: str
                 client=client,
                 directory=directory,
                 records=records,
-                refusals=refusals,
+                refused=refused,
             )
             try:
                 for workload in mesh.workloads:

@@ -17,12 +17,12 @@ from meshc_proxy.io.setup import SetupError, prepare
 from meshc_proxy.io.sidecar import ListenError, Sidecar
 
 
-def _nothing(_: Record | str) -> None:
+def _nothing(_: Record) -> None:
     return
 
 
 class ProxySidecars:
-    """A reference proxy for each instance of a placed mesh. `sink` is told of every request, `count` of what was refused before.
+    """A reference proxy for each instance of a placed mesh. `sink` is told of every request, `count` why connections and bytes were refused before one.
 
     `applications` says where a workload's application is, if it is not the placed one.
     """
@@ -32,13 +32,11 @@ class ProxySidecars:
         placed: PlacedMesh,
         *,
         sink: Callable[[Record], None] = _nothing,
-        count: Callable[[str], None] = _nothing,
         applications: Mapping[WorkloadKey, Address] | None = None,
         count: Callable[[str], None] | None = None,
     ) -> None:
         self._placed = placed
         self._sink = sink
-        self._count = count
         self._applications = applications or {}
         self._count = count
         self._running: list[Sidecar] = []

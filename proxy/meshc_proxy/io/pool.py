@@ -40,7 +40,6 @@ class Endpoint:
     protocols: tuple[str, ...] = ()
     secure: Callable[[], Tls] | None = None
     server: SpiffeId | None = None
-    server_name: str | None = None
     source: str | None = None
     connect_s: float = CONNECT_S
     server_name: str | None = None
@@ -86,12 +85,12 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._failed: tuple[float, str] | None = None
-        self._closed = False
+        self.is_closed = False
 
     @property
     def is_over(self) -> bool:
         """Whether it is closed, and nothing is under way any more."""
-        return self._closed and not self._tasks
+        return self.is_closed and not self._tasks
 
     async def begin(self, head: RequestHead) -> tuple[Exchange, Driver]:
         """Send a request's head, on an old connection or a new one. Raises ConnectError, BrokenOffError and MisuseError.
@@ -106,7 +105,7 @@ class Pool:
 
     def close(self) -> None:
         """Take no more requests; what is under way may finish."""
-        self._closed = True
+        self.is_closed = True
         for driver in self._idle:
             driver.leave()
         for driver in tuple(self._shared):
@@ -165,12 +164,6 @@ class Pool:
                 with suppress(ValueError):
                     drivers.remove(driver)
 
-    def _rest(self, driver: Driver) -> None:
-        """A connection of many exchanges has none: it stays, unless nothing of this pool does."""
-        if self.is_closed and not driver.active and not driver.is_over:
-            driver.leave()
-            driver.leave()
-
     def _keep(self, driver: Driver) -> None:
         connection = driver.connection
         if isinstance(connection, Http1Client) and connection.reusable and not driver.is_over and not driver.active:
@@ -184,7 +177,7 @@ class Pool:
 
         It is not announced before: servers that are made with h2 answer nothing more once a client has said GOAWAY.
         """
-        if self._closed and not driver.active and not driver.is_over:
+        if self.is_closed and not driver.active and not driver.is_over:
             driver.leave()
             driver.leave()
 

@@ -15,7 +15,7 @@ from meshc_proxy.wire.bridge import value_of
 from meshc_proxy.wire.events import RequestHead
 from meshc_proxy.wire.spiffe import SpiffeId
 
-MOST_POOLS: Final = 4096
+_MOST_POOLS: Final = 4096
 """How many endpoints have connections of their own at once: hosts behind a wildcard are of the callers' choosing."""
 
 
@@ -30,7 +30,7 @@ class Chooser:
 class Upstreams:
     """The destinations of one sidecar, for one generation of its configuration."""
 
-    def __init__(self, mesh: Mesh, site: Site, secrets: Secrets, *, most_pools: int = MOST_POOLS) -> None:
+    def __init__(self, mesh: Mesh, site: Site, secrets: Secrets, *, most_pools: int | None = None) -> None:
         owners: tuple[Workload | External, ...] = (*mesh.workloads, *mesh.externals)
         self._owners = {(one.namespace, one.name, port.number): (one, port) for one in owners for port in one.ports}
         self._site = site
@@ -68,7 +68,7 @@ class Upstreams:
 
     def _make_room(self) -> None:
         """Part with the connections that were used the longest ago; what is under way on them may finish."""
-        if len(self._pools) >= self._most_pools:
+        if len(self._pools) >= (self._most_pools or _MOST_POOLS):
             oldest = self._pools.pop(next(iter(self._pools)))
             oldest.close()
             self._leaving = [one for one in (*self._leaving, oldest) if not one.is_over]

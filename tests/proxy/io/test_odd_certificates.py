@@ -134,14 +134,14 @@ def test_callers_that_prove_nothing(run: Callable[..., None], engine: str) -> No
             for service in ("cart", "store", "soft"):
                 if (engine, service) == ("envoy", "soft") and what in ENVOY_TAKES:
                     continue
-                lab.refusals.clear()
+                lab.refused.clear()
                 peer = lab.inbound(service, credentials)
                 found, closed = await lab.talk(peer, GET, timeout_s=0.3 if what in ENVOY_TAKES else 2.0)
                 is_denied = engine == "envoy" and what in ENVOY_TAKES and found.startswith(b"HTTP/1.1 403")
                 if not closed and not is_denied:
                     let_in.append((what, service))
-                if engine == "proxy" and lab.refusals != [reason]:
-                    miscounted.append((what, service, list(lab.refusals)))
+                if engine == "proxy" and lab.refused != [reason]:
+                    miscounted.append((what, service, list(lab.refused)))
         assert not let_in
         assert not miscounted
         assert {name: len(lab.stubs[name].requests) for name in before} == before
@@ -165,12 +165,12 @@ def test_what_a_port_does_not_speak(run: Callable[..., None], engine: str) -> No
         ]
         wrong = []
         for peer, reason in cases:
-            lab.refusals.clear()
+            lab.refused.clear()
             found, closed = await lab.talk(peer, GET, timeout_s=2.0)
             if found.startswith(b"HTTP/1.1 2") or not closed:
                 wrong.append((peer, found, closed))
-            if engine == "proxy" and lab.refusals != [reason]:
-                wrong.append((peer, reason, list(lab.refusals)))
+            if engine == "proxy" and lab.refused != [reason]:
+                wrong.append((peer, reason, list(lab.refused)))
         assert not wrong
         assert not [one for name in ("cart", "plain") for one in lab.stubs[name].requests]
         assert not lab.stubs["store"].connections
@@ -199,7 +199,7 @@ def test_hellos_that_are_not_finished(run: Callable[..., None]) -> None:
         assert half.result()[1]
         assert soft.result()[1]
         assert 4.5 < took < 7
-        assert lab.refusals == ["timeout"] * 3
+        assert lab.refused == ["timeout"] * 3
 
     run(SHOP, scenario)
 

@@ -13,7 +13,7 @@ from h2_wire import H2Wire
 from meshc.engine.exchange import Answered, Http1Request, Peer
 from meshc_proxy.io.sidecar import Sidecar
 from meshc_proxy.wire.limits import Http1Limits, Http2Limits, ServerLimits
-from proxy_lab import Lab, Wire
+from proxy_lab import Lab, Wire, until
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ MOST_PER_STREAM = 1024 * 1024
 async def limited(lab: Lab, service: str) -> AsyncIterator[Sidecar]:
     """A service's proxy, with short limits."""
     await lab.sidecar(service).stop()
-    sidecar = Sidecar(lab.sidecar(service).setup, sink=lab.records.append, count=lab.refusals.append, limits=SHORT)
+    sidecar = Sidecar(lab.sidecar(service).setup, sink=lab.records.append, count=lab.refused.append, limits=SHORT)
     await sidecar.start()
     try:
         yield sidecar
@@ -96,7 +96,7 @@ def test_clients_that_say_too_little(run: Callable[..., None]) -> None:
             async with await lab.open(peer) as wire:
                 await wire.send(GET[:-2])
                 assert (await wire.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 408")
-                await lab.until(lambda: not sidecar.active, 4.0)
+                await until(lambda: not sidecar.active, 4.0)
 
     run(SHOP, scenario)
 
@@ -154,7 +154,7 @@ def test_readers_that_stop(run: Callable[..., None]) -> None:
             gone.clear()
             await wire1.send(b"GET /idle HTTP/1.1\r\nHost: cart.shop\r\n\r\n")
             await asyncio.wait_for(gone.wait(), 3.0)
-            await lab.until(lambda: not lab.sidecar("web").active, 5.0)
+            await until(lambda: not lab.sidecar("web").active, 5.0)
             assert (await lab.record("outbound", 2)).flags == "SI"
 
     run(SHOP, scenario)
@@ -221,6 +221,6 @@ def test_idle_connections_cost_little(run: Callable[..., None]) -> None:
             began = asyncio.get_running_loop().time()
             assert (await lab.get(peer, host="soft.shop")).status == 200
             assert asyncio.get_running_loop().time() - began < 1.0
-        await lab.until(lambda: not lab.sidecar("soft").active, 5.0)
+        await until(lambda: not lab.sidecar("soft").active, 5.0)
 
     run(SHOP, scenario)

@@ -243,7 +243,7 @@ def test_an_authority_that_is_removed_is_refused_at_once(run: Callable[..., None
                 await lab.sidecar("cart").reload(remade(lab, "cart"))
                 refused = await lab.send(Http1Request(method=b"GET", path=b"/", host=b"cart.shop"), peer)
                 assert not isinstance(refused, Answered)
-                assert lab.refusals[-1] == "untrusted"
+                assert lab.refused[-1] == "untrusted"
                 # Whom the removed authority had vouched for: idle ones end, what has begun finishes, and nothing follows.
                 assert await idle.rest() == (b"", True)
                 await begun.send(b"half")
