@@ -30,12 +30,14 @@ class Chooser:
 class Upstreams:
     """The destinations of one sidecar, for one generation of its configuration."""
 
-    def __init__(self, mesh: Mesh, site: Site, secrets: Secrets) -> None:
+    def __init__(self, mesh: Mesh, site: Site, secrets: Secrets, *, most_pools: int | None = None) -> None:
         owners: tuple[Workload | External, ...] = (*mesh.workloads, *mesh.externals)
         self._owners = {(one.namespace, one.name, port.number): (one, port) for one in owners for port in one.ports}
         self._site = site
         self._secrets = secrets
+        self._most_pools = most_pools
         self._pools: dict[tuple[PortKey, Address, str | None], Pool] = {}
+        self._leaving: list[Pool] = []
         self._turns: dict[tuple[PortKey, str | None], int] = {}
         self._applications: dict[int, Pool] = {}
 
@@ -53,15 +55,23 @@ class Upstreams:
         return self._endpoint(owner, port, peer, host)
 
     def pool(self, destination: Destination, endpoint: Endpoint) -> Pool:
-        """The connections to an endpoint, for one name if it is asked by name: never one for two identities."""
-        port = (destination.namespace, destination.service, destination.port)
-        key = (port, endpoint.address, endpoint.server_name)
-        found = self._pools.get(key)
+        """The connections to an endpoint."""
+        line = (destination.namespace, destination.service, destination.port)
+        # Names of one address may be sites of different owners: a connection that was verified for one is not the other's.
+        key = (line, endpoint.address, endpoint.server_name)
+        found = self._pools.pop(key, None)
         if found is None:
-            if len(self._pools) >= _MOST_POOLS:
-                self._pools.pop(next(iter(self._pools))).close()
-            found = self._pools[key] = Pool(endpoint)
+            self._make_room()
+            found = Pool(endpoint)
+        self._pools[key] = found
         return found
+
+    def _make_room(self) -> None:
+        """Part with the connections that were used the longest ago; what is under way on them may finish."""
+        if len(self._pools) >= (self._most_pools or _MOST_POOLS):
+            oldest = self._pools.pop(next(iter(self._pools)))
+            oldest.close()
+            self._leaving = [one for one in (*self._leaving, oldest) if not one.is_over]
 
     def application(self, port: PortPolicy, address: Address) -> Pool:
         """The connections to the own application's port."""
@@ -77,7 +87,7 @@ class Upstreams:
 
     async def abort(self) -> None:
         """End every connection."""
-        for pool in (*self._pools.values(), *self._applications.values()):
+        for pool in (*self._leaving, *self._pools.values(), *self._applications.values()):
             await pool.abort()
 
     def _meant(self, key: PortKey, owner: Workload | External, version: str | None, host: str | None) -> Iterator[Peer]:
