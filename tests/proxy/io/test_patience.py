@@ -32,7 +32,7 @@ SHORT = ServerLimits(
     http1=Http1Limits(head_seconds=0.4, idle_seconds=0.5),
     http2=Http2Limits(head_seconds=0.4, idle_seconds=0.5),
 )
-CONNECTIONS = 2000
+CONNECTIONS = 800
 STREAMS = 40
 MOST_PER_STREAM = 1024 * 1024
 """Of the application, which is in this process, and of both proxies: each has 64 KiB to read, to hold, to encrypt, and to write."""
@@ -210,7 +210,7 @@ def test_idle_connections_cost_little(run: Callable[..., None]) -> None:
             for _ in range(CONNECTIONS):
                 wire = await stack.enter_async_context(await lab.open(peer))
                 wires.append(wire)
-            for wire in wires[::10]:
+                # Whoever says nothing at all is not waited for.
                 await wire.send(request)
                 await wire.until(b"\r\n\r\n")
             held, _ = tracemalloc.get_traced_memory()
