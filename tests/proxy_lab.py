@@ -6,6 +6,7 @@ Each application is a stub until `Lab.serve` or `Lab.reply` puts another in its 
 import asyncio
 import gc
 import os
+import resource
 import socket
 import struct
 import traceback
@@ -321,6 +322,11 @@ async def _left_clean() -> None:
         if not left:
             break
     assert not left, left
+
+
+def resident_bytes() -> int:
+    """How much memory this process has."""
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * resource.getpagesize()
 
 
 def open_descriptors() -> int:

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from http2_traces import HELLO, frame
 from meshc_proxy.wire.frames import Kind
-from proxy_lab import Lab, open_descriptors
+from proxy_lab import Lab, open_descriptors, resident_bytes
 
 pytestmark = pytest.mark.slow
 
@@ -20,10 +19,6 @@ authenticate plain { mtls off }
 """
 MANY = 300
 MOST_EACH = 256 * 1024
-
-
-def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def test_heads_that_do_not_come_are_not_waited_for(run: Callable[..., None]) -> None:
