@@ -1,26 +1,93 @@
-"""Which connections are kept, for whom, and when they go."""
+"""Connections to upstreams: whose they are, how many there are, and what becomes of those that make room."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import h2.events
 import pytest
 
-from envoy_lab import compile_mesh
 from h2_wire import H2Wire, h2_application
 from meshc.ir import Destination
-from meshc.site import site_of
-from meshc_proxy.io import upstreams
-from meshc_proxy.io.secrets import Secrets
+from meshc.site import Address
+from meshc_proxy.io.pool import HTTP1, HTTP2, ConnectError, Endpoint, Pool
 from meshc_proxy.io.setup import prepare
-from meshc_proxy.io.upstreams import Chooser, Upstreams
+from meshc_proxy.io.upstreams import Upstreams
+from meshc_proxy.wire.events import End, RequestHead
 from proxy_lab import Lab, until
 
-OUTSIDE = """namespace shop
+pytestmark = pytest.mark.slow
+
+SHOP = """namespace shop
 service web in shop { port 80 http }
-external books in shop { host "*.example.com" port 443 https }
-access books { allow web }
 """
+PLACE = Address(host="127.9.9.9", port=8000)
+HEAD = RequestHead(stream=0, method=b"GET", scheme=b"http", authority=b"x", path=b"/", headers=(), ends=True)
+
+
+def test_pools_that_make_room(run: Callable[..., None]) -> None:
+    """The one that was used the longest ago goes: its idle connection is closed, and what is under way finishes."""
+
+    async def scenario(lab: Lab) -> None:
+        setup = lab.sidecar("web").setup
+        upstreams = Upstreams(setup.mesh, setup.site, setup.secrets, most_pools=2)
+        to = Destination(namespace="shop", service="web", port=80)
+        ended = asyncio.Event()
+        answer = asyncio.Event()
+
+        async def application(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            await answer.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await reader.read()
+            ended.set()
+            writer.close()
+
+        server = await asyncio.start_server(application, PLACE.host, PLACE.port)
+        one = Endpoint(address=PLACE, protocols=(HTTP1,), server_name="a.example")
+        first = upstreams.pool(to, one)
+        other = upstreams.pool(to, replace(one, server_name="b.example"))
+        assert other is not first
+        exchange, driver = await first.begin(HEAD)
+        assert upstreams.pool(to, one) is first
+        upstreams.pool(to, replace(one, server_name="c.example"))
+        assert upstreams.pool(to, one) is first
+        assert upstreams.pool(to, replace(one, server_name="b.example")) is not other
+        upstreams.pool(to, replace(one, server_name="d.example"))
+        assert upstreams.pool(to, one) is not first
+        answer.set()
+        while not isinstance(await exchange.receive(), End):
+            pass
+        driver.forget(exchange)
+        await asyncio.wait_for(ended.wait(), 2.0)
+        await upstreams.abort()
+        server.close()
+
+    run(SHOP, scenario)
+
+
+def test_requests_that_wait_together_fail_together(run: Callable[..., None]) -> None:
+    """Ten requests to a place that answers nothing wait for one connection's time, not for ten."""
+
+    async def scenario(lab: Lab) -> None:
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(silent, PLACE.host, PLACE.port)
+        secrets = lab.sidecar("web").setup.secrets
+        pool = Pool(Endpoint(address=PLACE, protocols=(HTTP2,), secure=lambda: secrets.call((HTTP2,)), connect_s=0.3))
+        began = time.monotonic()
+        found = await asyncio.gather(*(pool.begin(HEAD) for _ in range(10)), return_exceptions=True)
+        assert all(isinstance(one, ConnectError) for one in found)
+        assert time.monotonic() - began < 1.0
+        await pool.abort()
+        server.close()
+
+    run(SHOP, scenario)
+
+
 FEED = """namespace shop
 service web in shop { port 80 http }
 service feed in shop { port 80 http2 }
@@ -29,28 +96,6 @@ traffic feed { retry 1 on 5xx { backoff 300ms..600ms } }
 """
 
 
-def test_hosts_have_connections_of_their_own_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    mesh = compile_mesh(OUTSIDE)
-    monkeypatch.setattr(upstreams, "_MOST_POOLS", 2)
-    # Nothing is connected to, so there are no certificates to read.
-    made = Upstreams(mesh, site_of(mesh, mesh.workloads[0]), Secrets.__new__(Secrets))
-    to = Destination(namespace="shop", service="books", port=443)
-
-    def pool(host: str) -> upstreams.Pool:
-        endpoint = made.choose(to, host, Chooser(head=None, address=""), frozenset())
-        assert endpoint is not None
-        return made.pool(to, endpoint)
-
-    one, two = pool("a.example.com"), pool("b.example.com")
-    assert one is not two
-    assert pool("a.example.com") is one
-    assert one.endpoint.server_name == "a.example.com"
-    pool("c.example.com")
-    assert two.is_closed
-    assert not one.is_closed
-
-
-@pytest.mark.slow
 def test_a_retry_after_a_reload_leaves_no_connection_behind(run: Callable[..., None]) -> None:
     async def scenario(lab: Lab) -> None:
         asked = 0
