@@ -24,12 +24,14 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
     """The known mesh with the services of all further sidecars."""
     names = {(one.namespace, one.name) for one in known.workloads}
     found: list[ir.Workload] = []
+    identities = _identities(sidecars)
     for car in sidecars:
         namespace, slash, name = car.node.partition("/")
         if slash and namespace and name and (namespace, name) not in names:
             names.add((namespace, name))
             notes.assume(_NAMED, car.message.place("node"))
-            found.append(_workload(known, car, namespace, name, notes))
+            identity = identities.get((namespace, name)) or f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}"
+            found.append(_workload(car, (namespace, name), identity, notes))
     called = _called(known, names, sidecars, notes)
     externals = [_external(key, one) for key, one in called.items() if one.hosts]
     found += [_destination(known, key, one) for key, one in called.items() if not one.hosts]
@@ -38,6 +40,20 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
         workloads=tuple(sorted((*known.workloads, *found), key=lambda one: (one.namespace, one.name))),
         externals=tuple(sorted((*known.externals, *externals), key=lambda one: (one.namespace, one.name))),
     )
+
+
+def _identities(sidecars: Sequence[Sidecar]) -> dict[tuple[str, str], str]:
+    """The identities that callers demand of services; none where they do not agree."""
+    asked: dict[tuple[str, str], set[str]] = {}
+    for name, cluster in (item for car in sidecars for item in car.clusters.items()):
+        named = CLUSTER_NAME.fullmatch(name)
+        try:
+            identity = None if named is None else server_of(cluster)[0]
+        except NotUnderstoodError:
+            continue  # whoever reads the cluster says so
+        if named is not None and identity is not None:
+            asked.setdefault((named[1], named[2]), set()).add(identity)
+    return {key: next(iter(found)) for key, found in asked.items() if len(found) == 1}
 
 
 @dataclass(slots=True)
@@ -115,15 +131,16 @@ def _external(key: tuple[str, str], one: _Called) -> ir.External:
     return ir.External(namespace=key[0], name=key[1], hosts=tuple(one.hosts), ports=ports, span=one.at.span)
 
 
-def _workload(known: ir.Mesh, car: Sidecar, namespace: str, name: str, notes: Notes) -> ir.Workload:
+def _workload(car: Sidecar, key: tuple[str, str], identity: str, notes: Notes) -> ir.Workload:
+    namespace, name = key
     numbers = sorted(number for one in car.listeners if (number := _number(one)) is not None)
     if numbers:
         notes.assume(_NUMBERED, car.message.place("static_resources", "listeners"))
     return ir.Workload(
         namespace=namespace,
         name=name,
-        service_account=name,
-        identity=f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}",
+        service_account=identity.rpartition("/")[2],
+        identity=identity,
         labels={"app": name},
         discovery=ir.Discovery.KUBERNETES,
         ports=tuple(_port(number, car.message) for number in numbers),

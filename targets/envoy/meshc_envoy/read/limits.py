@@ -25,12 +25,16 @@ _ONE_LINE: Final = re.compile(
     r' && request\.headers\["(?P=name)"\]\.matches\(r"\^\[\^ \\t[,;]*\]\(\?:(?:\\C|\[\^[,;]+\])\*\[\^ \\t[,;]*\]\)\?\$"\)'
 )
 
+_COUNTED: Final = 16_384
+"""How many callers at least are to be told apart: who is forgotten may begin anew."""
+
 
 def limit(filter_: Message, state: Mapping[str, str], marks: Marks) -> ir.RateLimit:
     """Raises NotUnderstoodError for descriptors of another form; `state` are the format strings of the filter state."""
-    filter_.ignore(
-        "stat_prefix", "rate_limited_as_resource_exhausted", "max_dynamic_descriptors", "response_headers_to_add"
-    )
+    filter_.ignore("stat_prefix", "rate_limited_as_resource_exhausted", "response_headers_to_add")
+    counted = filter_.whole("max_dynamic_descriptors")
+    if counted is not None and counted < _COUNTED:
+        raise filter_.error("callers are counted one by one, and too few of them", "max_dynamic_descriptors")
     filter_.ignore("enable_x_ratelimit_headers", "status")
     for name in ("filter_enabled", "filter_enforced"):
         if not filter_.has(name) or filter_.need(name).data.get("default_value") != _ALWAYS["default_value"]:
