@@ -133,8 +133,8 @@ def _external(key: tuple[str, str], one: _Called) -> ir.External:
 
 def _workload(car: Sidecar, key: tuple[str, str], identity: str, notes: Notes) -> ir.Workload:
     namespace, name = key
-    numbers = sorted(number for one in car.listeners if (number := _number(one)) is not None)
-    if numbers:
+    served = {number: one for one in car.listeners if (number := _number(one)) is not None}
+    if served:
         notes.assume(_NUMBERED, car.message.place("static_resources", "listeners"))
     return ir.Workload(
         namespace=namespace,
@@ -143,9 +143,25 @@ def _workload(car: Sidecar, key: tuple[str, str], identity: str, notes: Notes) -
         identity=identity,
         labels={"app": name},
         discovery=ir.Discovery.KUBERNETES,
-        ports=tuple(_port(number, car.message) for number in numbers),
+        ports=tuple(replace(_port(one, car.message), protocol=_served(served[one], car)) for one in sorted(served)),
         span=car.message.span,
     )
+
+
+def _served(listener: Message, car: Sidecar) -> ir.Protocol:
+    """What a listener serves, as its filters and the cluster of its application say."""
+    clusters: list[str] = []
+    for chain in listener.messages("filter_chains"):
+        for one in chain.messages("filters"):
+            table = one.config()[1].message("route_config")
+            hosts = () if table is None else table.messages("virtual_hosts")
+            routes = (route for host in hosts for route in host.messages("routes"))
+            clusters += [route.need("route").text("cluster") for route in routes if route.has("route")]
+    if not clusters:
+        return ir.Protocol.TCP
+    application = car.clusters.get(clusters[0])
+    is_http2 = application is not None and speaks_http2(application)
+    return ir.Protocol.HTTP2 if is_http2 else ir.Protocol.HTTP
 
 
 def _number(listener: Message) -> int | None:

@@ -51,7 +51,7 @@ def trace(manager: Message, car: Sidecar, notes: Notes) -> ir.Trace | None:
     if tracing is None:
         return None
     clients = tracing.message("client_sampling")
-    if clients is None or clients.number("value") != 0:
+    if clients is None or clients.number("value"):
         raise tracing.error("traces that a caller asks for are not understood")
     own = manager.message("request_id_extension")
     ids = None if own is None else own.need("typed_config")
@@ -152,7 +152,7 @@ def metrics_at(listener: Message, car: Sidecar, notes: Notes) -> Span:
         raise listener.error("a listener that shows more than metrics is not understood")
     _check_route(routes[0])
     name = routes[0].need("route").text("cluster")
-    admin = car.message.message("admin")
+    admin = None if car.process is None else car.process.message("admin")
     place = "" if admin is None else _place(admin.need("address"))
     if not place or not leads_to(name, place, car):
         notes.assume(f"what the cluster `{name}` shows are the sidecar's own metrics", listener.span)
