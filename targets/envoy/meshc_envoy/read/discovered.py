@@ -14,6 +14,7 @@ from meshc_envoy.read.bootstraps import Sidecar
 from meshc_envoy.read.clusters import CLUSTER_NAME, server_of, speaks_http2
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.telemetry import caller_in, loggers_of
 
 _NAMED = "a sidecar's node id is its service's namespace and name"
 _CALLED = "a cluster is called by its destination, `<namespace>/<service>:<port>`"
@@ -30,7 +31,10 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
         if slash and namespace and name and (namespace, name) not in names:
             names.add((namespace, name))
             notes.assume(_NAMED, car.message.place("node"))
-            identity = identities.get((namespace, name)) or f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}"
+            identity = identities.get((namespace, name)) or _own_identity(car)
+            if identity is None:
+                identity = f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}"
+                notes.assume(f"the identity of `{namespace}/{name}` is `{identity}`", car.message.place("node"))
             found.append(_workload(car, (namespace, name), identity, notes))
     called = _called(known, names, sidecars, notes)
     externals = [_external(key, one) for key, one in called.items() if one.hosts]
@@ -54,6 +58,13 @@ def _identities(sidecars: Sequence[Sidecar]) -> dict[tuple[str, str], str]:
         if named is not None and identity is not None:
             asked.setdefault((named[1], named[2]), set()).add(identity)
     return {key: next(iter(found)) for key, found in asked.items() if len(found) == 1}
+
+
+def _own_identity(car: Sidecar) -> str | None:
+    """The identity that a sidecar's own logs say its calls have, if they agree on one."""
+    writers = [writer for listener in car.listeners for writer in loggers_of(listener)]
+    found = {source for one in writers if (source := caller_in(one)).startswith("spiffe://")}
+    return next(iter(found)) if len(found) == 1 else None
 
 
 @dataclass(slots=True)

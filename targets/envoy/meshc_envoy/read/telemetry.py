@@ -114,6 +114,12 @@ def _check_expression(filter_: Message) -> None:
             raise filter_.error("this expression for lines of a log is not understood")
 
 
+def caller_in(writer: Message) -> str:
+    """Who calls, as lines of this logger say; empty if they do not."""
+    layout = writer.config()[1].message("log_format")
+    return ("" if layout is None else _fields(layout).get("from", "")).replace("%%", "%")
+
+
 def _fields(layout: Message) -> dict[str, str]:
     listed = layout.message("json_format")
     if listed is not None:
