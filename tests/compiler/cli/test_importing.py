@@ -267,7 +267,10 @@ def test_policies_that_nobody_reads_close_what_they_may_close(here: Path, meshc:
     [
         ('{"configs": "x"}', "live.json:1: not understood: `configs` should be a list"),
         ('{"configs":\n [{"bootstrap": 3}]}', "live.json:2: not understood: `bootstrap` should be a message"),
-        ("static_resources:\n  listeners: [[1]]\n", "live.json:2: not understood: `listeners` should be a list of messages"),
+        (
+            "static_resources:\n  listeners: [[1]]\n",
+            "live.json:2: not understood: `listeners` should be a list of messages",
+        ),
     ],
 )
 def test_what_is_no_configuration_of_envoy_after_all(project: Path, meshc: Run, text: str, said: str) -> None:

@@ -221,6 +221,7 @@ def _is_seen(case: _Case, number: int, path: Path) -> bool:
     return case.is_seen(number, _edited(cast("Json", case.documents[number].resources[0]), path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), _CASES, ids=[name for name, _ in _CASES])
 def test_each_kind_of_value(name: str, options: Mapping[str, str]) -> None:
     tried, unseen = _unseen(_case_of(analyze_text(program(name)).mesh, options), 1, name)
@@ -237,6 +238,7 @@ def test_every_value_of_the_examples(name: str) -> None:
     assert not unseen, "\n".join(unseen)
 
 
+@pytest.mark.slow
 def test_every_reason_is_needed() -> None:
     """A reason that no emitted file needs says nothing."""
     cases = [_case_of(analyze_text(program(name)).mesh, options) for name, options in _CASES]

@@ -112,7 +112,7 @@ def dumps(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     _in_child(run, folder / "failure.txt")
     for one in found.glob("*.err"):
         one.unlink()
-    return {"secrets": str(secrets), "found": found, "mesh": mesh}
+    return {"secrets": str(secrets), "found": found, "files": files, "mesh": mesh}
 
 
 def _read(dumps: Mapping[str, Any]) -> Reading:
@@ -151,3 +151,26 @@ def test_dumps_are_imported(dumps: Mapping[str, Any], tmp_path: Path, capsys: py
     assert main(["import", "--from", "envoy", str(dumps["found"]), "-o", str(out)]) == 0
     assert "equal" in capsys.readouterr().out
     assert main(["check", str(out)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('.HttpConnectionManager"', '.HttpConnectionManagerx"'),
+        ('.UpstreamTlsContext"', '.UpstreamTlsContextx"'),
+        ('.HttpProtocolOptions",', '.HttpProtocolOptionsx",'),
+        ('"cluster": "application/', '"cluster": "applicationx/'),
+        ("4294967295", "4294967296"),
+        ('"error_level": ', '"error_level": 1, "x": '),
+    ],
+)
+def test_what_is_said_to_be_refused_is(dumps: Mapping[str, Any], tmp_path: Path, old: str, new: str) -> None:
+    """Reasons that values go unseen: Envoy itself takes no such file. What is not edited, it takes."""
+    file = tmp_path / "edited.json"
+    text = (dumps["files"] / "default-reviews.json").read_text(encoding="utf-8")
+    command = [str(find_envoy().path), "--mode", "validate", "-l", "off", "-c", str(file)]
+    file.write_text(text, encoding="utf-8")
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
