@@ -260,3 +260,24 @@ def test_policies_that_nobody_reads_close_what_they_may_close(here: Path, meshc:
     assert ran.status == 1
     assert f"{name} `n` is not imported yet" in ran.err
     assert "shop.cart:80: closed, since not all that decides is known" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"configs": "x"}', "live.json:1: not understood: `configs` should be a list"),
+        ('{"configs":\n [{"bootstrap": 3}]}', "live.json:2: not understood: `bootstrap` should be a message"),
+        (
+            "static_resources:\n  listeners: [[1]]\n",
+            "live.json:2: not understood: `listeners` should be a list of messages",
+        ),
+    ],
+)
+def test_what_is_no_configuration_of_envoy_after_all(project: Path, meshc: Run, text: str, said: str) -> None:
+    """The place is named before it is said that nothing is left to import."""
+    (project / "live.json").write_text(text, encoding="utf-8")
+    ran = meshc("import", "--from", "envoy", "live.json", "-o", "out")
+    assert ran.status == 2
+    assert said in ran.err
+    assert "no Service among the files" in ran.err
+    assert not (project / "out").exists()
