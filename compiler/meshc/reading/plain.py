@@ -12,7 +12,7 @@ def mapping(value: Json) -> Mapping[str, Json]:
 
 def items(value: Json) -> tuple[Json, ...]:
     """The items of a list, or none for anything else."""
-    return tuple(value) if isinstance(value, list | tuple) else ()
+    return tuple(value) if isinstance(value, (list, tuple)) else ()
 
 
 def texts(value: Json) -> tuple[str, ...]:

@@ -126,6 +126,6 @@ class Fields:
         value = self.value(name)
         if value is None:
             return ()
-        if not isinstance(value, list | tuple):
+        if not isinstance(value, (list, tuple)):
             raise self.error(f"`{name}` that is no list", name)
         return tuple(value)
