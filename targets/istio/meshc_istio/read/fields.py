@@ -14,11 +14,12 @@ _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 class NotReadError(Exception):
-    """A part that is not understood or that the language cannot say; the text says which, `steps` where."""
+    """A part that is not understood or that the language cannot say; the text says which, `steps` where in `where`, if that is known."""
 
-    def __init__(self, message: str, steps: tuple[Step, ...] = ()) -> None:
+    def __init__(self, message: str, steps: tuple[Step, ...] = (), where: ConfigObject | None = None) -> None:
         super().__init__(message)
         self.steps = steps
+        self.where = where
 
 
 class Fields:
@@ -52,7 +53,7 @@ class Fields:
 
     def error(self, message: str, *steps: Step) -> NotReadError:
         """What is wrong here."""
-        return NotReadError(message, (*self.steps, *steps))
+        return NotReadError(message, (*self.steps, *steps), self.where)
 
     def fields(self, name: str) -> "Fields | None":
         """A message."""

@@ -74,7 +74,7 @@ def _reading(
 ) -> Reading:
     return Reading(
         mesh=replace(mesh, workloads=workloads, externals=externals),
-        unknown=tuple(account.unknown),
+        unknown=tuple({(one, one.span): one for one in account.unknown}.values()),
         assumptions=tuple(account.assumptions.values()),
     )
 

@@ -76,7 +76,9 @@ def test_the_service_s_namespace_comes_before_the_root() -> None:
     root = port_of(read_live(rule("istio-system", "RANDOM"))).settings.load_balance
     assert root is not None
     assert root.policy is BalancePolicy.RANDOM
-    assert "some namespaces" in read_live(rule("bank", "RANDOM")).unknown[0].message
+    found = read_live(rule("bank", "RANDOM")).unknown
+    assert [one.ports for one in found] == [(("shop", "cart", 80),), (("shop", "cart", 5432),)]
+    assert all("callers in `bank` alone" in one.message and one.aspects == {Aspect.SETTINGS} for one in found)
 
 
 def test_callers_that_speak_otherwise_than_the_server_are_not_understood() -> None:
