@@ -51,6 +51,10 @@ class Traffic:
         """The rules of hosts as callers see them whom nothing names."""
         return self.views[ELSEWHERE].destinations
 
+    def view(self, namespace: str) -> Routing:
+        """What callers in a namespace see."""
+        return self.views.get(namespace, self.views[ELSEWHERE])
+
     def workload(self, workload: ir.Workload, client: ir.MtlsMode) -> ir.Workload:
         """A service with the routes and settings of its ports; `client` is the mode that callers take it to have."""
         host = self.world.host(workload)

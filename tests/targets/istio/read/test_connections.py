@@ -132,8 +132,3 @@ def test_servers_outside_that_nobody_verifies_are_not_understood() -> None:
         ("subjectAltNames: [books.example]", "subjectAltNames: [evil.example]"),
     ):
         assert read_live(ENTRY + object_text("DestinationRule", TLS.replace(old, new)), has_books=False).unknown
-
-
-def test_a_sidecar_object_may_hide_anything() -> None:
-    (found,) = read_live(object_text("Sidecar", "{egress: [{hosts: ['./*']}]}")).unknown
-    assert found.ports is None
