@@ -190,6 +190,6 @@ def test_the_same_callers_become_a_group() -> None:
         "access a { allow web, mail to GET }\naccess b { allow web, mail to POST }\n"
     )
     found = _imported(mesh)
-    assert "group callers-1 = mail, web\n" in found.files["mesh.mesh"]
-    assert found.files["shop.mesh"].count("group callers-1") == 2
+    assert "group callers-of-a-and-b = mail, web\n" in found.files["mesh.mesh"]
+    assert found.files["shop.mesh"].count("group callers-of-a-and-b") == 2
     assert found.difference.is_empty

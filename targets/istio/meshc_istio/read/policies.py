@@ -131,7 +131,7 @@ def _balance(policy: Fields, *, has_ejection: bool) -> tuple[ir.LoadBalance | No
     span = policy.where.span(*policy.steps)
     if balancer is None:
         near = ir.Locality(prefer=True, span=span) if has_ejection else None
-        return ir.LoadBalance(policy=ir.BalancePolicy.LEAST_REQUEST, span=span), near
+        return DEFAULT.load_balance, near
     span = balancer.where.span(*balancer.steps)
     word, hashed, local = (
         balancer.text("simple"),

@@ -72,7 +72,7 @@ class Routing:
         itself = ir.Destination(namespace=owner.namespace, service=owner.name, port=port.number)
         for host in owner.hosts if isinstance(owner, ir.External) else (self.world.host(owner),):
             self.destinations.lead(host, called_number(owner, port), None, is_http=port.protocol.is_http)
-        retry = self.around.default_retry(port.span) if port.protocol.is_http else None
+        retry = self.around.default_retry if port.protocol.is_http else None
         return _route(EVERYTHING, ir.Forward(destinations=(itself,)), ir.Settings(retry=retry), port.span)
 
     def _at(self, route: ir.Route, number: int) -> ir.Route:

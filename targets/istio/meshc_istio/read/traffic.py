@@ -4,17 +4,16 @@ What routes and rules of callers' proxies say of a port goes into its routes and
 all retries that lead there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
 from meshc.reading.plain import mapping
-from meshc.source import Span
 from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import NO_ESCAPES, SUBSETS, Account
-from meshc_istio.read.actions import Around, Target, default_retry, read_retry
+from meshc_istio.read.actions import DEFAULT_RETRY, Around, Target, read_retry
 from meshc_istio.read.choosing import rules_by_host, services_by_host
 from meshc_istio.read.delegates import Delegates
 from meshc_istio.read.destinations import Destinations, with_versions
@@ -265,23 +264,16 @@ def make_traffic(
     return Traffic(world=world, account=account, views=views, namespaces=namespaces)
 
 
-def _retry_of(settings: ConfigObject | None, account: Account) -> Callable[[Span], ir.Retry | None]:
+def _retry_of(settings: ConfigObject | None, account: Account) -> ir.Retry | None:
+    """What is retried where a route does not say: Istio's own, or what MeshConfig says in its place."""
+    if settings is None:
+        return DEFAULT_RETRY
     try:
-        return _default_retry(settings)
+        written = Fields(settings, ("meshConfig",), settings.data.get("meshConfig")).fields("defaultHttpRetryPolicy")
+        return DEFAULT_RETRY if written is None else read_retry(written)
     except NotReadError as error:
-        if settings is not None:
-            account.not_understood(settings, error.steps, f"{error} cannot be said", None, Aspect.SETTINGS)
-        return default_retry
-
-
-def _default_retry(settings: ConfigObject | None) -> Callable[[Span], ir.Retry | None]:
-    """What is retried where a route does not say: Istio's own, or what MeshConfig says in its place. Raises NotReadError."""
-    config = None if settings is None else Fields(settings, ("meshConfig",), settings.data.get("meshConfig"))
-    written = None if config is None else config.fields("defaultHttpRetryPolicy")
-    if written is None:
-        return default_retry
-    found = read_retry(written)
-    return lambda _: found
+        account.not_understood(settings, error.steps, f"{error} cannot be said", None, Aspect.SETTINGS)
+        return DEFAULT_RETRY
 
 
 @dataclass(slots=True)
