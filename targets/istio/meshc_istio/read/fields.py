@@ -28,7 +28,7 @@ class Fields:
     def __init__(self, where: ConfigObject, steps: tuple[Step, ...], data: Json) -> None:
         self.where = where
         self.steps = steps
-        if not isinstance(data, Mapping):
+        if not isinstance(data, (dict, Mapping)):
             raise NotReadError("a part that is no mapping", steps)
         self.data: Mapping[str, Json] = data
         self._seen: set[str] = set()

@@ -98,6 +98,9 @@ def misfits(value: Json, shape: Shape, steps: tuple[Step, ...]) -> Iterator[tupl
         yield from _misfits(value, shape, steps)
 
 
+_MAPPING: Final = (dict, Mapping)
+
+
 def _fits(value: Json, shape: Shape) -> bool:
     """Whether there is no misfit, which is what nearly all values have: without a word for any place."""
     match shape:
@@ -112,9 +115,9 @@ def _fits(value: Json, shape: Shape) -> bool:
                 and all(_fits(one, item) for one in value)
             )
         case MapOf(value=inner):
-            return isinstance(value, Mapping) and all(_fits(one, inner) for one in value.values())
+            return isinstance(value, _MAPPING) and all(_fits(one, inner) for one in value.values())
         case Fields(fields=fields, is_open=is_open):
-            return isinstance(value, Mapping) and all(
+            return isinstance(value, _MAPPING) and all(
                 _fits(one, fields[key]) if key in fields else is_open for key, one in value.items()
             )
 

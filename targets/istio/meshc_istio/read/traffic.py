@@ -21,6 +21,7 @@ from meshc_istio.read.exports import ELSEWHERE, Exports
 from meshc_istio.read.fields import Fields, NotReadError
 from meshc_istio.read.policies import Policy
 from meshc_istio.read.routing import SAME_PORT, Routing
+from meshc_istio.read.strangers import check_strangers
 from meshc_istio.read.world import World
 
 _BAD_REQUEST: Final = 400
@@ -241,6 +242,7 @@ def make_traffic(
     for one in others:
         message = f"`{one.name}`: routes of gateways cannot be said"
         account.not_understood(one, ("spec", "gateways"), message, (), Aspect.ROUTING)
+    check_strangers(objects, world, account)
     named = {(one.namespace or "default", one.name): one for one in objects.get("VirtualService", ())}
     retry, delegates = _retry_of(settings, account), Delegates(named)
 
