@@ -1,6 +1,8 @@
 """One connection's bytes, in the clear or within TLS, with half-close, back-pressure, and truncation seen as what it is."""
 
 import asyncio
+import socket
+import struct
 import time
 from contextlib import suppress
 from typing import Final
@@ -122,6 +124,14 @@ class Channel:
         """Close at once, whatever was written."""
         transport = self._writer.transport
         transport.abort()
+
+    def reset(self) -> None:
+        """Close at once, by RST: so the other end cannot take what it has for the whole."""
+        connection = self._writer.get_extra_info("socket")
+        if connection is not None:
+            with suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
 
     async def _read_raw(self) -> bytes:
         try:

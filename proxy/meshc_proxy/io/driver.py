@@ -12,7 +12,6 @@ from meshc_proxy.wire.events import (
     Closed,
     Data,
     Event,
-    Fault,
     GoAway,
     MessageEvent,
     MisuseError,
@@ -32,7 +31,7 @@ Handler = Callable[[Exchange], Awaitable[None]]
 class Driver:
     """One connection. As a server, `handler` carries each request; as a client, `open` begins exchanges.
 
-    `on_refused` is told what was wrong with bytes that were refused.
+    `on_refused` is told what was wrong with bytes that were refused, and the exchange that had begun and ends with it.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class Driver:
         channel: Channel,
         *,
         handler: Handler | None = None,
-        on_refused: Callable[[Fault], None] | None = None,
+        on_refused: Callable[[Refused, Exchange | None], None] | None = None,
     ) -> None:
         self.connection = connection
         self.channel = channel
@@ -54,6 +53,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self.on_idle: Callable[[], None] | None = None
+        self.began = 0
+        """How many exchanges a client has begun here."""
 
     @property
     def is_over(self) -> bool:
@@ -69,6 +70,7 @@ class Driver:
 
     def open(self, stream: int, *, reused: bool = False) -> Exchange:
         """A client's next exchange; its head must be sent before anything else is awaited."""
+        self.began += 1
         exchange = Exchange(self, stream, reused=reused)
         self._exchanges[stream] = exchange
         return exchange
@@ -89,6 +91,9 @@ class Driver:
             self.channel.write(self.connection.send(event))
         finally:
             self._after()
+            if isinstance(event, Reset) and self._handler is None and self.connection.done:
+                # Nobody wants the rest of the answer: what the upstream still sends is not even read.
+                self.channel.abort()
 
     async def drain(self) -> None:
         await self.channel.drain()
@@ -110,6 +115,9 @@ class Driver:
             await self._read_all()
         except BrokenOffError:
             self._dispatch(self.connection.receive_eof(time.monotonic()))
+        except asyncio.CancelledError:
+            self.channel.abort()
+            raise
         finally:
             await self._end()
 
@@ -154,6 +162,8 @@ class Driver:
         self.channel.write(self.connection.output())
         self._arm()
         self._wake.set()
+        if self.connection.half_closed:
+            self.channel.finish()
         if self.connection.done and not self._closed:
             self._closed = True
             self.channel.finish()
@@ -161,9 +171,9 @@ class Driver:
     def _dispatch(self, events: tuple[Event, ...]) -> None:
         for event in events:
             match event:
-                case Refused(fault=fault):
+                case Refused(stream=stream):
                     if self._on_refused is not None:
-                        self._on_refused(fault)
+                        self._on_refused(event, next(iter(self._meant(stream)), None))
                 case Writable(stream=stream):
                     for exchange in self._meant(stream):
                         exchange.may_send()

@@ -1,5 +1,7 @@
 """What arrives for the own application: connections are verified, requests decided, and what is allowed passed on."""
 
+import base64
+import secrets
 import uuid
 from dataclasses import replace
 from typing import Final, Protocol
@@ -13,15 +15,18 @@ from meshc_proxy.io.channel import BrokenOffError, Channel
 from meshc_proxy.io.clock import moment
 from meshc_proxy.io.driver import Driver
 from meshc_proxy.io.exchange import Exchange, ExchangeEndedError
+from meshc_proxy.io.outcomes import answer, note_left
 from meshc_proxy.io.pool import ConnectError, Endpoint, connect
 from meshc_proxy.io.records import Record
 from meshc_proxy.io.setup import Setup
 from meshc_proxy.io.tunnel import tunnel
-from meshc_proxy.io.upcall import Upcall, answer
+from meshc_proxy.io.upcall import Upcall
+from meshc_proxy.policy.hygiene import without_port
 from meshc_proxy.policy.inbound import Answer, Forward, Peer, Refuse, decide_connection, decide_inbound, facts_of
+from meshc_proxy.policy.replies import Flag
 from meshc_proxy.policy.texts import decoded
 from meshc_proxy.wire.bridge import value_of
-from meshc_proxy.wire.events import Headers, MisuseError
+from meshc_proxy.wire.events import MisuseError, Refused, RequestHead
 from meshc_proxy.wire.http2_sides import Http2Server
 from meshc_proxy.wire.sniff import Spoken as First
 from meshc_proxy.wire.sniff import sniff
@@ -29,6 +34,8 @@ from meshc_proxy.wire.spiffe import SpiffeId
 from meshc_proxy.wire.tls import PeerMode
 
 _PLAIN_SETTINGS: Final = Settings()
+_HTTP1: Final = "HTTP/1.1"
+_WEBSOCKET_KEY: Final = b"sec-websocket-key"
 REQUEST_ID: Final = b"x-request-id"
 
 
@@ -77,7 +84,7 @@ async def serve_inbound(host: Host, number: int, channel: Channel) -> None:
     connection = await http_connection(channel, protocol, scheme)
     peer = Peer(identity=identity, address=channel.remote)
     carrier = _Requests(host, number, peer)
-    driver = Driver(connection, channel, handler=carrier.handle, on_refused=lambda fault: host.refused(fault.value))
+    driver = Driver(connection, channel, handler=carrier.handle, on_refused=carrier.refused)
     carrier.driver = driver
     host.adopt(driver)
     try:
@@ -151,10 +158,8 @@ class _Requests:
                 self.driver.abort()
             return
         record = _record(setup, port, self._peer.identity, self._peer.address)
-        record.method, record.host, record.path = decoded(head.method), decoded(head.authority), decoded(head.path)
-        record.protocol = spoken(self.driver)
-        headers, record.request_id = identified(head.headers)
-        head = replace(head, headers=headers)
+        note_head(record, replace(head, authority=without_port(head.authority)), self.driver)
+        head, record.request_id = completed(head)
         if setup.asks_facts:
             record.facts = facts_of(setup.snapshot, self._number, head, self._peer)
         try:
@@ -168,8 +173,10 @@ class _Requests:
                 case Answer(reply=reply, decision=verdict):
                     if verdict is not None:
                         _decided(record, verdict)
+                    note_target(record, decided.target)
                     await answer(exchange, reply, record)
                 case Forward():
+                    note_target(record, decided.head.path)
                     _decided(record, decided.decision)
                     listening = next(one for one in setup.site.inbound if one.number == self._number)
                     pool = setup.upstreams.application(port, listening.application)
@@ -177,25 +184,60 @@ class _Requests:
                         down=exchange, head=decided.head, pick=lambda: pool, settings=_PLAIN_SETTINGS, record=record
                     ).run()
         except (BrokenOffError, ExchangeEndedError):
-            record.flags, record.details = "DC", "downstream_remote_disconnect"
+            note_left(record, exchange)
         except MisuseError as error:
             record.flags, record.details = "UPE", str(error)
         finally:
             self._host.tell(record)
 
+    def refused(self, event: Refused, begun: Exchange | None) -> None:
+        """Count what was refused, and log it, unless it is a part of a request that is logged itself."""
+        self._host.refused(event.fault.value)
+        setup = self._host.setup
+        port = setup.snapshot.port(self._number)
+        if port is not None and begun is None:
+            record = _record(setup, port, self._peer.identity, self._peer.address)
+            self._host.tell(note_refused(record, event, self.driver))
+
+
+def note_head(record: Record, head: RequestHead, driver: Driver | None) -> None:
+    """Note what was asked."""
+    record.method, record.host, record.path = decoded(head.method), decoded(head.authority), decoded(head.path)
+    record.protocol = spoken(driver)
+
+
+def note_target(record: Record, target: bytes | None) -> None:
+    """Note the path as it was judged."""
+    if target is not None:
+        record.path = decoded(target)
+
+
+def note_refused(record: Record, event: Refused, driver: Driver | None) -> Record:
+    """A record of bytes that were no request: over HTTP/1.1 they are answered, over HTTP/2 their stream is reset."""
+    record.protocol = spoken(driver)
+    is_http1 = record.protocol == _HTTP1
+    record.method, record.status = "", event.status if is_http1 else None
+    record.flags = Flag.NOT_UNDERSTOOD.value
+    record.details = f"{'http1' if is_http1 else 'http2'}.{event.fault.value}"
+    return record
+
 
 def spoken(driver: Driver | None) -> str:
     """The version of HTTP on a connection, in the words of logs."""
-    return "HTTP/2" if driver is not None and isinstance(driver.connection, Http2Server) else "HTTP/1.1"
+    return "HTTP/2" if driver is not None and isinstance(driver.connection, Http2Server) else _HTTP1
 
 
-def identified(headers: Headers) -> tuple[Headers, str]:
-    """The headers with an id of the request, which is the caller's if it has one."""
-    known = value_of(headers, REQUEST_ID)
-    if known:
-        return headers, decoded(known)
-    made = str(uuid.uuid4())
-    return (*headers, (REQUEST_ID, made.encode("ascii"))), made
+def completed(head: RequestHead) -> tuple[RequestHead, str]:
+    """The head with an id of the request, which is the caller's if it has one, and the id.
+
+    A WebSocket that comes over HTTP/2 has no key, and an application that speaks HTTP/1.1 wants one.
+    """
+    known = value_of(head.headers, REQUEST_ID)
+    made = decoded(known) if known else str(uuid.uuid4())
+    headers = head.headers if known else (*head.headers, (REQUEST_ID, made.encode("ascii")))
+    if head.upgrade and value_of(headers, _WEBSOCKET_KEY) is None:
+        headers = (*headers, (_WEBSOCKET_KEY, base64.b64encode(secrets.token_bytes(16))))
+    return replace(head, headers=headers), made
 
 
 def _record(setup: Setup, port: PortPolicy, identity: SpiffeId | None, address: str) -> Record:
@@ -212,4 +254,4 @@ def _decided(record: Record, decision: Decision) -> None:
     record.rule, record.shadow = decision.rule, decision.shadow
 
 
-__all__ = ["AcceptError", "Host", "identified", "serve_inbound"]
+__all__ = ["AcceptError", "Host", "completed", "serve_inbound"]

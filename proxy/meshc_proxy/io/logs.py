@@ -15,6 +15,7 @@ from meshc.semantics.conditions import Check, condition_check
 from meshc.semantics.show import show_condition, show_operation
 from meshc.source import Span
 from meshc_proxy.io.records import Record
+from meshc_proxy.policy.replies import ACCESS_DENIED
 
 _MOST_WAITING: Final = 4096
 Json = str | int | float | None
@@ -57,7 +58,7 @@ def line_of(record: Record, names: Names) -> Mapping[str, Json]:
         "direction": record.direction,
         "from": record.source,
         "source_ip": record.source_ip,
-        "to": record.to,
+        "to": record.to or None,
     }
     if is_request:
         first |= {"status": record.status or 0, "grpc_status": record.grpc_status}
@@ -66,7 +67,7 @@ def line_of(record: Record, names: Names) -> Mapping[str, Json]:
         "shadow_deny": by_effect.get(Effect.DENY),
         "shadow_allow": by_effect.get(Effect.ALLOW),
         "flags": record.flags,
-        "details": record.details or None,
+        "details": _details(record, names),
         "bytes_in": record.bytes_in,
         "bytes_out": record.bytes_out,
         "duration_ms": record.duration_ms,
@@ -80,12 +81,20 @@ def line_of(record: Record, names: Names) -> Mapping[str, Json]:
         **first,
         "trace_id": record.trace_id or None,
         "protocol": record.protocol or None,
-        "method": record.method,
-        "host": record.host,
-        "path": record.path,
+        "method": record.method or None,
+        "host": record.host or None,
+        "path": record.path or None,
         "route": (names.routes.get(record.route) or None) if record.route is not None else None,
         "request_id": record.request_id or None,
     }
+
+
+def _details(record: Record, names: Names) -> str | None:
+    """Envoy's words; of a refusal by rules they name the rule."""
+    if record.details == ACCESS_DENIED.details:
+        name = names.rules.get(record.rule) if record.rule is not None else None
+        return f"{record.details}[{name or 'none'}]"
+    return record.details or None
 
 
 def written(line: Mapping[str, Json], form: str) -> str:

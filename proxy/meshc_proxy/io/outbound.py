@@ -11,27 +11,28 @@ from meshc_proxy.io.body import Body
 from meshc_proxy.io.channel import BrokenOffError, Channel
 from meshc_proxy.io.driver import Driver
 from meshc_proxy.io.exchange import Exchange, ExchangeEndedError
-from meshc_proxy.io.inbound import Host, identified, spoken
+from meshc_proxy.io.inbound import Host, completed, note_head, note_refused, note_target
 from meshc_proxy.io.mirroring import copy_to
+from meshc_proxy.io.outcomes import answer, note_left
 from meshc_proxy.io.pool import ConnectError, Pool, connect
 from meshc_proxy.io.records import Record
 from meshc_proxy.io.setup import Setup
 from meshc_proxy.io.tunnel import tunnel
-from meshc_proxy.io.upcall import Upcall, answer
+from meshc_proxy.io.upcall import Upcall
 from meshc_proxy.io.upstreams import Chooser
 from meshc_proxy.policy import replies
 from meshc_proxy.policy.connections import decide_outbound_connection
 from meshc_proxy.policy.hosts import Meant
+from meshc_proxy.policy.hygiene import without_dot
 from meshc_proxy.policy.outbound import AnswerLater, Send, call_facts, decide_outbound
-from meshc_proxy.policy.texts import decoded
-from meshc_proxy.wire.events import MisuseError, RequestHead, ResetReason
+from meshc_proxy.wire.events import MisuseError, Refused, RequestHead, ResetReason
 
 
 async def serve_outbound(host: Host, channel: Channel) -> None:
     """Carry one connection of the application's to the listener that takes all of its HTTP. Raises as `serve_inbound`."""
     connection = await http_connection(channel, "", b"http")
     calls = _Calls(host, channel.remote)
-    driver = Driver(connection, channel, handler=calls.handle, on_refused=lambda fault: host.refused(fault.value))
+    driver = Driver(connection, channel, handler=calls.handle, on_refused=calls.refused)
     calls.driver = driver
     host.adopt(driver)
     try:
@@ -88,10 +89,8 @@ class _Calls:
         head = exchange.head
         assert head is not None
         record = _record(setup, "", self._address)
-        record.method, record.host, record.path = decoded(head.method), decoded(head.authority), decoded(head.path)
-        record.protocol = spoken(self.driver)
-        headers, record.request_id = identified(head.headers)
-        head = replace(head, headers=headers)
+        note_head(record, replace(head, authority=without_dot(head.authority)), self.driver)
+        head, record.request_id = completed(head)
         try:
             meant = setup.hosts.find(head.authority)
             if meant is None:
@@ -102,15 +101,22 @@ class _Calls:
                 record.facts = call_facts(setup.snapshot, meant.key, head)
             await self._route(setup, exchange, head, meant, record)
         except (BrokenOffError, ExchangeEndedError):
-            record.flags, record.details = "DC", "downstream_remote_disconnect"
+            note_left(record, exchange)
         except MisuseError as error:
             record.flags, record.details = "UPE", str(error)
         finally:
             self._host.tell(record)
 
+    def refused(self, event: Refused, begun: Exchange | None) -> None:
+        """Count what was refused, and log it, unless it is a part of a request that is logged itself."""
+        self._host.refused(event.fault.value)
+        if begun is None:
+            self._host.tell(note_refused(_record(self._host.setup, "", self._address), event, self.driver))
+
     async def _route(self, setup: Setup, exchange: Exchange, head: RequestHead, meant: Meant, record: Record) -> None:
         decided = decide_outbound(setup.snapshot, meant.key, head, random.random)
         record.route = None if decided.route is None else decided.route.span
+        note_target(record, decided.target)
         if decided.delay_ms:
             await _delayed(exchange, decided.delay_ms / 1000.0)
         match decided:

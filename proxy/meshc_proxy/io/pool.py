@@ -33,7 +33,8 @@ class ConnectError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where and how to connect: `protocols` in order of preference, `secure` makes the TLS of a connection, `server` is the
-    identity that must answer, None where the name was verified or there is no TLS. Times are in seconds.
+    identity that must answer, None where the name was verified or there is no TLS, `server_name` the name that is. Times are
+    in seconds.
     """
 
     address: Address
@@ -42,6 +43,7 @@ class Endpoint:
     server: SpiffeId | None = None
     source: str | None = None
     connect_s: float = CONNECT_S
+    server_name: str | None = None
 
 
 async def connect(endpoint: Endpoint) -> tuple[Channel, Established | None]:
@@ -83,7 +85,8 @@ class Pool:
         self._shared: list[Driver] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
-        self._closed = False
+        self.is_closed = False
+        """Whether no connection is kept any more."""
 
     async def begin(self, head: RequestHead) -> tuple[Exchange, Driver]:
         """Send a request's head, on an old connection or a new one. Raises ConnectError, BrokenOffError and MisuseError.
@@ -93,14 +96,12 @@ class Pool:
         driver = self._take_idle()
         if driver is not None:
             return await self._send(driver, head, reused=True)
-        driver = self._free()
-        if driver is None:
-            driver = await self._shared_or_new()
-        return await self._send(driver, head, reused=driver.active > 0)
+        driver = self._free() or await self._shared_or_new()
+        return await self._send(driver, head, reused=driver.began > 0)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Take no more requests; what is under way may finish."""
-        self._closed = True
+        self.is_closed = True
         for driver in (*self._idle, *self._shared):
             driver.leave()
             if isinstance(driver.connection, Http2Client):
@@ -110,7 +111,7 @@ class Pool:
 
     async def abort(self) -> None:
         """End every connection now."""
-        await self.close()
+        self.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -131,6 +132,7 @@ class Pool:
         driver = Driver(connection, channel)
         if is_http2:
             self._shared.append(driver)
+            driver.on_idle = lambda: self._rest(driver)
             driver.channel.write(connection.output())
         else:
             driver.on_idle = lambda: self._keep(driver)
@@ -147,10 +149,16 @@ class Pool:
                 with suppress(ValueError):
                     drivers.remove(driver)
 
+    def _rest(self, driver: Driver) -> None:
+        """A connection of many exchanges has none: it stays, unless nothing of this pool does."""
+        if self.is_closed and not driver.active and not driver.is_over:
+            driver.leave()
+            driver.leave()
+
     def _keep(self, driver: Driver) -> None:
         connection = driver.connection
         if isinstance(connection, Http1Client) and connection.reusable and not driver.is_over and not driver.active:
-            if self._closed:
+            if self.is_closed:
                 driver.leave()
             elif driver not in self._idle:
                 self._idle.append(driver)

@@ -67,7 +67,7 @@ class Sidecar:
             raise
         self.setup = setup
         await self._close(set(self._servers) - set(self._serves))
-        await old.upstreams.close()
+        old.upstreams.close()
         if setup.remote_sets():
             await self._fetch(setup)
 
@@ -102,6 +102,11 @@ class Sidecar:
     def active(self) -> int:
         """How many connections are open."""
         return len(self._tasks)
+
+    @property
+    def requests(self) -> int:
+        """How many requests are under way."""
+        return sum(driver.active for driver in self._drivers)
 
     @property
     def addresses(self) -> tuple[Address, ...]:

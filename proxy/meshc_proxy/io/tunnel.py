@@ -29,8 +29,8 @@ async def tunnel(down: Channel, up: Channel, *, idle_s: float | None = None) -> 
                 group.create_task(carry(down, up, "up"))
                 group.create_task(carry(up, down, "down"))
         except* BrokenOffError:
-            down.abort()
-            up.abort()
+            down.reset()
+            up.reset()
     return counts["up"], counts["down"]
 
 

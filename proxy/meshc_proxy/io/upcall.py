@@ -13,13 +13,14 @@ from meshc_proxy.io.body import Body, CallerLeftError
 from meshc_proxy.io.channel import BrokenOffError
 from meshc_proxy.io.driver import Driver
 from meshc_proxy.io.exchange import Exchange, ExchangeEndedError
+from meshc_proxy.io.outcomes import answer, note_cut, note_flag, note_grpc, note_left
 from meshc_proxy.io.pool import ConnectError, Pool
 from meshc_proxy.io.records import Record
 from meshc_proxy.policy import replies
 from meshc_proxy.policy.outbound import change_headers
-from meshc_proxy.policy.replies import Flag, Reply, reply_events
+from meshc_proxy.policy.replies import Flag, Reply
 from meshc_proxy.policy.retrying import Failure, backoff_s, retries_answer, retries_failure
-from meshc_proxy.wire.bridge import value_of
+from meshc_proxy.wire.bridge import is_grpc
 from meshc_proxy.wire.events import (
     Data,
     End,
@@ -31,8 +32,11 @@ from meshc_proxy.wire.events import (
     ResponseHead,
     Trailers,
 )
+from meshc_proxy.wire.http1_client import Http1Client
 
 _SWITCHING: Final = 101
+_GRPC_UNKNOWN: Final = 2
+_IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
 PickPool: TypeAlias = Callable[[], Pool | None]
 """Where the next try goes; None where there is nobody."""
@@ -75,6 +79,7 @@ class Upcall:
     record: Record
     on_kept: Callable[[Body], None] | None = None
     _timed_out: bool = False
+    _used_up: bool = False
     _idled: bool = False
     _timer: asyncio.TimerHandle | None = None
     _idle_timer: asyncio.TimerHandle | None = None
@@ -92,10 +97,12 @@ class Upcall:
                 # Envoy's router changes the headers of its own answers too.
                 headers = change_headers(opened.headers, self.settings.header_changes, "response")
                 await answer(self.down, replace(opened, headers=headers), self.record)
+                if self._used_up:
+                    self.record.flags = f"{self.record.flags},{Flag.RETRIES_USED_UP.value}"
             else:
                 await self._pass_on(opened)
         except (_LeftError, CallerLeftError, ExchangeEndedError):
-            _flag(self.record, Flag.CLIENT_LEFT, "downstream_remote_disconnect")
+            note_left(self.record, self.down)
         finally:
             self.record.bytes_in = self._body.bytes
             for timer in (self._timer, self._idle_timer):
@@ -117,16 +124,24 @@ class Upcall:
             if isinstance(tried, _Failed) and tried.stale and not fresh and self._body.can_repeat:
                 fresh = True  # the connection had been closed while it was idle: nobody has seen the request
                 continue
-            wanted = retry is not None and tries <= retry.attempts and self._body.can_repeat
-            if retry is None or not wanted or not self._may_retry(tried):
-                if isinstance(tried, _Failed):
-                    return tried.reply
-                return tried
+            if retry is None or not self._body.can_repeat or not self._may_retry(tried):
+                return tried.reply if isinstance(tried, _Failed) else tried
+            if tries > retry.attempts:
+                self._used_up = True
+                return tried.reply if isinstance(tried, _Failed) else tried
             await self._abandon(tried)
             await asyncio.sleep(backoff_s(retry, tries, random.random))
             if self._timed_out:
                 return self._late()
             tries += 1
+
+    def _is_harmless(self, exchange: Exchange, reason: ResetReason) -> bool:
+        """Whether the request may be sent again unasked: nobody has looked at it, or, on a kept connection, twice is as once.
+
+        Source: RFC 9110 section 9.2.2; RFC 9113 section 8.7.
+        """
+        is_stale = exchange.reused and reason is ResetReason.TRUNCATED and self.head.method in _IDEMPOTENT
+        return reason is ResetReason.REFUSED or is_stale
 
     def _may_retry(self, tried: "_Open | _Failed") -> bool:
         retry = self.settings.retry
@@ -208,11 +223,10 @@ class Upcall:
                 case Informational():
                     await self.down.send(event)
                 case Reset(reason=reason):
-                    stale = exchange.reused and reason in {ResetReason.TRUNCATED, ResetReason.REFUSED}
                     await self._close(opened)
                     if self.down.reset_by is not None:
                         raise _LeftError
-                    return _failed(reason, stale=stale)
+                    return _failed(reason, stale=self._is_harmless(exchange, reason))
                 case _:
                     continue
 
@@ -229,23 +243,24 @@ class Upcall:
     async def _pass_on(self, opened: _Open) -> None:
         head = opened.head
         assert head is not None
-        exchange = opened.exchange
         try:
             if head.status == _SWITCHING:
                 self._stop_timers()
             headers = change_headers(head.headers, self.settings.header_changes, "response")
             self.record.status = head.status
-            _note_grpc(self.record, headers)
+            note_flag(self.record, Flag.RETRIES_USED_UP if self._used_up else Flag.NONE, "via_upstream")
+            note_grpc(self.record, headers)
             await self.down.send(
                 ResponseHead(stream=self.down.stream, status=head.status, headers=headers, ends=head.ends)
             )
-            await self._pass_body(exchange)
+            await self._pass_body(opened)
             if head.status == _SWITCHING:
                 await opened.copying
         finally:
             await self._close(opened)
 
-    async def _pass_body(self, exchange: Exchange) -> None:
+    async def _pass_body(self, opened: _Open) -> None:
+        exchange = opened.exchange
         while True:
             event = await exchange.receive()
             self._moved = time.monotonic()
@@ -255,26 +270,28 @@ class Upcall:
                     exchange.passed_on(event)
                     self.record.bytes_out += event.size
                 case Trailers():
-                    _note_grpc(self.record, event.headers)
+                    note_grpc(self.record, event.headers)
                     await self.down.send(event)
                 case End():
                     await self.down.send(event)
                     return
-                case Reset():
-                    self._cut()
+                case Reset(reason=reason):
+                    self._cut(opened, reason)
                     return
                 case _:
                     continue
 
-    def _cut(self) -> None:
+    def _cut(self, opened: _Open, reason: ResetReason) -> None:
         """The answer broke off: its reader must not take it for whole."""
         if self.down.reset_by is not None:
             raise _LeftError
         if self._timed_out or self._idled:
             reply = self._late()
-            _flag(self.record, reply.flag, reply.details)
+            note_flag(self.record, reply.flag, reply.details)
         else:
-            _flag(self.record, Flag.UPSTREAM_ENDED, "upstream_reset_after_response_started{connection_termination}")
+            note_cut(self.record, reason, is_http1=isinstance(opened.driver.connection, Http1Client))
+        if opened.head is not None and is_grpc(opened.head.headers) and self.record.grpc_status is None:
+            self.record.grpc_status = _GRPC_UNKNOWN
         self.down.reset(ResetReason.TRUNCATED)
 
     # ---- time ------------------------------------------------------------------------------------------------------
@@ -321,40 +338,6 @@ def _cancel(task: "asyncio.Future[tuple[Exchange, Driver]]") -> None:
     task.cancel()
 
 
-async def answer(down: Exchange, reply: Reply, record: Record) -> None:
-    """Answer with what the proxy itself says."""
-    assert down.head is not None
-    record.status = reply.status
-    _flag(record, reply.flag, reply.details)
-    for event in reply_events(down.head, reply):
-        if isinstance(event, ResponseHead):
-            _note_grpc(record, event.headers)
-        if isinstance(event, Data):
-            record.bytes_out += event.size
-        await down.send(event)
-
-
-def _flag(record: Record, flag: Flag, details: str) -> None:
-    record.flags = flag.value
-    record.details = details
-
-
-def _note_grpc(record: Record, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    told = value_of(headers, b"grpc-status")
-    if told is not None and told.isdigit():
-        record.grpc_status = int(told)
-
-
 def _failed(reason: ResetReason, *, stale: bool) -> _Failed:
-    match reason:
-        case ResetReason.REFUSED:
-            reply = replies.upstream_failed(Flag.UPSTREAM_REFUSED, "remote refused stream reset")
-            return _Failed(Failure.REFUSED, reply, stale)
-        case ResetReason.PROTOCOL:
-            return _Failed(Failure.RESET, replies.UPSTREAM_NOT_UNDERSTOOD, stale)
-        case ResetReason.TRUNCATED:
-            reply = replies.upstream_failed(Flag.UPSTREAM_ENDED, "connection termination")
-            return _Failed(Failure.RESET, reply, stale)
-        case _:
-            reply = replies.upstream_failed(Flag.UPSTREAM_REFUSED, "remote reset")
-            return _Failed(Failure.RESET, reply, stale)
+    failure = Failure.REFUSED if reason is ResetReason.REFUSED else Failure.RESET
+    return _Failed(failure, replies.upstream_reset(reason), stale)

@@ -35,7 +35,7 @@ class Upstreams:
         self._owners = {(one.namespace, one.name, port.number): (one, port) for one in owners for port in one.ports}
         self._site = site
         self._secrets = secrets
-        self._pools: dict[tuple[PortKey, Address], Pool] = {}
+        self._pools: dict[tuple[PortKey, Address, str | None], Pool] = {}
         self._turns: dict[tuple[PortKey, str | None], int] = {}
         self._applications: dict[int, Pool] = {}
 
@@ -53,12 +53,13 @@ class Upstreams:
         return self._endpoint(owner, port, peer, host)
 
     def pool(self, destination: Destination, endpoint: Endpoint) -> Pool:
-        """The connections to an endpoint."""
-        key = ((destination.namespace, destination.service, destination.port), endpoint.address)
+        """The connections to an endpoint, for one name if it is asked by name: never one for two identities."""
+        port = (destination.namespace, destination.service, destination.port)
+        key = (port, endpoint.address, endpoint.server_name)
         found = self._pools.get(key)
         if found is None:
             if len(self._pools) >= _MOST_POOLS:
-                self._pools.pop(next(iter(self._pools)))
+                self._pools.pop(next(iter(self._pools))).close()
             found = self._pools[key] = Pool(endpoint)
         return found
 
@@ -69,10 +70,10 @@ class Upstreams:
             found = self._applications[port.number] = Pool(Endpoint(address=address, protocols=_spoken(port.protocol)))
         return found
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Keep no connection that is idle; what is under way may finish."""
         for pool in (*self._pools.values(), *self._applications.values()):
-            await pool.close()
+            pool.close()
 
     async def abort(self) -> None:
         """End every connection."""
@@ -117,7 +118,11 @@ class Upstreams:
                 return plain
             name = port.settings.tls_sni or host or owner.hosts[0]
             ca_file = port.settings.tls_ca_file
-            return replace(plain, secure=lambda: self._secrets.call_out(name, plain.protocols, ca_file))
+            return replace(
+                plain,
+                secure=lambda: self._secrets.call_out(name, plain.protocols, ca_file),
+                server_name=name,
+            )
         if port.mtls is MtlsMode.OFF or port.protocol is Protocol.TLS:
             return plain
         return replace(

@@ -21,7 +21,7 @@ from meshc_proxy.policy.moment import Moment
 from meshc_proxy.policy.rate_limits import Buckets
 from meshc_proxy.policy.replies import Reply
 from meshc_proxy.policy.texts import target_of, with_head
-from meshc_proxy.policy.tokens import MISSING, BadToken, GoodToken, KeySet, verify_token
+from meshc_proxy.policy.tokens import BadToken, GoodToken, KeySet, verify_token
 from meshc_proxy.wire.events import RequestHead
 from meshc_proxy.wire.spiffe import SpiffeId
 
@@ -70,10 +70,14 @@ class Forward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Answer with `reply`; nothing goes to the application. `decision` is None where no rule was asked."""
+    """Answer with `reply`; nothing goes to the application. `decision` is None where no rule was asked.
+
+    `target` is the normalized one, None where there is none.
+    """
 
     reply: Reply
     decision: Decision | None = None
+    target: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,13 +171,22 @@ def _judge(case: _Case, now: Moment) -> Inbound:
     if decision.status is None and not decision.allowed:
         return Refuse(decision=decision)
     if isinstance(token, BadToken):
-        return Answer(reply=replies.unauthenticated(token.text))
+        return Answer(reply=replies.unauthenticated(token.text, _realm(case)), target=target_of(facts))
     if not decision.allowed:
-        missing = replies.unauthenticated(MISSING if token is None else "Audiences in Jwt are not allowed")
-        return Answer(reply=missing if decision.status == 401 else replies.ACCESS_DENIED, decision=decision)
+        text = replies.UNTOLD if token is None else "Audiences in Jwt are not allowed"
+        missing = replies.unauthenticated(text, _realm(case))
+        reply = missing if decision.status == 401 else replies.ACCESS_DENIED
+        return Answer(reply=reply, decision=decision, target=target_of(facts))
     if not _within_limits(snapshot, policy, judged.facts or facts, case.peer, now.steady):
-        return Answer(reply=replies.RATE_LIMITED, decision=decision)
+        return Answer(reply=replies.RATE_LIMITED, decision=decision, target=target_of(facts))
     return Forward(head=_forwarded(case, token), decision=decision)
+
+
+def _realm(case: _Case) -> bytes:
+    """The URL that was asked for, without what a header could not hold."""
+    path = target_of(case.facts).partition(b"?")[0]
+    url = case.head.scheme + b"://" + without_port(case.head.authority) + path
+    return url.replace(b"\\", b"").replace(b'"', b"")
 
 
 def _within_limits(snapshot: Snapshot, policy: PortPolicy, facts: Facts, peer: Peer, steady: float) -> bool:

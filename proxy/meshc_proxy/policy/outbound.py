@@ -41,7 +41,7 @@ class Send:
     """Send this head, and what follows it, to `destination`, after `delay_ms`.
 
     `settings` say how (timeouts, retries, balancing), `mirrors` who gets a copy of this one, `route` which route decided,
-    None where the port has none.
+    None where the port has none, and `target` is the normalized one that was asked for.
     """
 
     head: RequestHead
@@ -50,15 +50,17 @@ class Send:
     mirrors: tuple[Mirror, ...] = ()
     delay_ms: int = 0
     route: Route | None = None
+    target: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerLater:
-    """Answer with `reply` after `delay_ms`; nothing is sent anywhere."""
+    """Answer with `reply` after `delay_ms`; nothing is sent anywhere. `target` is the normalized one, where there is one."""
 
     reply: Reply
     delay_ms: int = 0
     route: Route | None = None
+    target: bytes | None = None
 
 
 Outbound: TypeAlias = Send | AnswerLater
@@ -92,9 +94,10 @@ def decide_outbound(snapshot: Snapshot, called: PortKey, head: RequestHead, chan
     if abort is not None:
         text = b"fault filter abort"
         reply = Reply(status=abort.status, body=text, flag=Flag.FAULT_INJECTED, details="fault_filter_abort")
-        return AnswerLater(reply=reply, delay_ms=delay_ms, route=call.route)
+        changed = _changed(reply, call.settings)
+        return AnswerLater(reply=changed, delay_ms=delay_ms, route=call.route, target=target_of(facts))
     outcome = _act(call, chance)
-    return replace(outcome, delay_ms=delay_ms)
+    return replace(outcome, delay_ms=delay_ms, target=target_of(facts))
 
 
 def call_facts(snapshot: Snapshot, called: PortKey, head: RequestHead) -> Facts | None:

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from meshc_proxy.wire.bridge import is_grpc
-from meshc_proxy.wire.events import Data, End, Headers, RequestHead, ResponseHead
+from meshc_proxy.wire.events import Data, End, Headers, RequestHead, ResetReason, ResponseHead
 
 
 class Flag(Enum):
@@ -29,6 +29,7 @@ class Flag(Enum):
     RETRIES_USED_UP = "URX"
     IDLE = "SI"
     CLIENT_LEFT = "DC"
+    NOT_UNDERSTOOD = "DPE"
     DENIED = "UAEX"
 
 
@@ -43,7 +44,7 @@ class Reply:
     details: str = ""
 
 
-BAD_REQUEST: Final = Reply(status=400, details="path_normalization_failed")
+BAD_REQUEST: Final = Reply(status=400, headers=((b"connection", b"close"),), details="path_normalization_failed")
 ACCESS_DENIED: Final = Reply(status=403, body=b"RBAC: access denied", details="rbac_access_denied_matched_policy")
 RATE_LIMITED: Final = Reply(
     status=429, body=b"local_rate_limited", flag=Flag.RATE_LIMITED, details="local_rate_limited"
@@ -75,9 +76,13 @@ _UNKNOWN: Final = 2
 _PLAIN_IN_MESSAGE: Final = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}~"
 
 
-def unauthenticated(text: str) -> Reply:
-    """A token that is missing or bad; `text` is Envoy's sentence."""
-    challenge = (b"www-authenticate", b'Bearer realm="", error="invalid_token"')
+UNTOLD: Final = "Jwt is missing"
+
+
+def unauthenticated(text: str, realm: bytes = b"") -> Reply:
+    """A token that is missing or bad; `text` is Envoy's sentence, `realm` the URL that was asked for."""
+    error = b"" if text == UNTOLD else b', error="invalid_token"'
+    challenge = (b"www-authenticate", b'Bearer realm="%b"%b' % (realm, error))
     details = f"jwt_authn_access_denied{{{text.replace(' ', '_')}}}"
     return Reply(status=401, body=text.encode(), headers=(challenge,), details=details)
 
@@ -87,6 +92,19 @@ def upstream_failed(flag: Flag, reason: str) -> Reply:
     text = f"upstream connect error or disconnect/reset before headers. reset reason: {reason}"
     details = f"upstream_reset_before_response_started{{{reason.replace(' ', '_')}}}"
     return Reply(status=503, body=text.encode(), flag=flag, details=details)
+
+
+def upstream_reset(reason: ResetReason) -> Reply:
+    """What the request was sent to ended the exchange before an answer."""
+    match reason:
+        case ResetReason.REFUSED:
+            return upstream_failed(Flag.UPSTREAM_REFUSED, "remote refused stream reset")
+        case ResetReason.PROTOCOL:
+            return UPSTREAM_NOT_UNDERSTOOD
+        case ResetReason.TRUNCATED:
+            return upstream_failed(Flag.UPSTREAM_ENDED, "connection termination")
+        case _:
+            return upstream_failed(Flag.UPSTREAM_REFUSED, "remote reset")
 
 
 def reply_events(request: RequestHead, reply: Reply) -> tuple[ResponseHead | Data | End, ...]:

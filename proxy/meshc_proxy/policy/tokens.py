@@ -34,7 +34,6 @@ _SIGNATURE_ALONE: Final[Options] = {
     "verify_jti": False,
 }
 
-MISSING: Final = "Jwt is missing"
 EXPIRED: Final = "Jwt is expired"
 NOT_YET: Final = "Jwt not yet valid"
 MALFORMED: Final = "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"

@@ -32,6 +32,11 @@ class Connection(Protocol):
         """Whether the connection is over, but for what `output` gives."""
         ...
 
+    @property
+    def half_closed(self) -> bool:
+        """Whether nothing more will be sent, while bytes may still come."""
+        ...
+
     def receive(self, data: bytes, now: float) -> tuple[Event, ...]:
         """The events of some bytes."""
         ...

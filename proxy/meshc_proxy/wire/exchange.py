@@ -48,6 +48,11 @@ class Http1Side:
         """Whether nothing more will be read or sent, but what `output` gives."""
         return self._phase is Phase.OVER
 
+    @property
+    def half_closed(self) -> bool:
+        """Whether a tunnel's bytes have ended in our direction."""
+        return self._parser.switched and self._sent_end
+
     def output(self) -> bytes:
         """What must be sent that no event asked for."""
         taken = bytes(self._output)

@@ -78,10 +78,13 @@ def read_response(lines: Sequence[bytes]) -> GatedResponse:
     status = int(parts[1])
     fields = _fields(lines[1:])
     framing = _framing(fields)
-    if framing.chunked and (parts[0] == b"HTTP/1.0" or status < 200 or status == 204):
+    bodiless = status < 200 or status == 204
+    if framing.chunked and (parts[0] == b"HTTP/1.0" or bodiless):
         # RFC 9112 6.1: "a server MUST NOT send a Transfer-Encoding header field in any response with a status code
         # of 1xx or 204"; whoever believes it reads the next response elsewhere than we do.
         raise Refusal(Fault.TRANSFER_ENCODING, 502)
+    if framing.length and bodiless:
+        raise Refusal(Fault.CONTENT_LENGTH, 502)
     return GatedResponse(status=status, fields=fields, framing=framing)
 
 

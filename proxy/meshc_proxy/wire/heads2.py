@@ -96,7 +96,8 @@ def write_request(head: RequestHead) -> list[tuple[bytes, bytes]]:
         fields += [(b":scheme", head.scheme), (b":path", head.path)]
     if head.upgrade:
         fields.append((b":protocol", head.upgrade))
-    return fields + list(write_headers(head.headers))
+    headers = bridge.without(head.headers, b"sec-websocket-key") if head.upgrade else head.headers
+    return fields + list(write_headers(headers))
 
 
 def write_response(head: ResponseHead | Informational) -> list[tuple[bytes, bytes]]:

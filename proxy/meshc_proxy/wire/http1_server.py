@@ -134,7 +134,8 @@ class Http1Server(Http1Side):
         if head.status == HTTPStatus.SWITCHING_PROTOCOLS and not request.upgrade:
             raise MisuseError("the client asked for no change of protocol")
         wants_trailers = (b"te", b"trailers") in request.headers
-        close = self._draining or (head.ends and self._phase is Phase.BODY and not self._may_switch())
+        asked = b"close" in bridge.tokens(head.headers, b"connection")
+        close = self._draining or asked or (head.ends and self._phase is Phase.BODY and not self._may_switch())
         self._output += self._parser.send(
             response_to_h11(head, close=close, request=request), keep_trailers=wants_trailers
         )
@@ -256,7 +257,7 @@ class Http1Server(Http1Side):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer, unless an answer has begun; end the exchange, if one has begun; close."""
         if not self._answered or self._phase is Phase.HEAD:
-            self._output += _refusal(refusal.status)
+            self._output += _refusal(refusal)
         self._events.append(Refused(stream=self._stream, status=refusal.status, fault=refusal.fault))
         if self._phase is Phase.HEAD:
             self._close(clean=False)
@@ -269,7 +270,10 @@ def _length(framing: Framing) -> Framing:
     return Framing(length=framing.length or 0)
 
 
-def _refusal(status: int) -> bytes:
-    """Envoy's answer to what it does not understand: no body, and the end."""
-    phrase = HTTPStatus(status).phrase.encode("ascii")
-    return b"HTTP/1.1 %d %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % (status, phrase)
+def _refusal(refusal: Refusal) -> bytes:
+    """Envoy's answer to what it does not understand, and the end. It gives reasons for no host, and no path, that way."""
+    phrase = HTTPStatus(refusal.status).phrase.encode("ascii")
+    body = b"" if refusal.fault in {Fault.AUTHORITY, Fault.TARGET} else phrase
+    kind = b"content-type: text/plain\r\n" if body else b""
+    head = b"HTTP/1.1 %d %b\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n"
+    return head % (refusal.status, phrase, len(body), kind) + body

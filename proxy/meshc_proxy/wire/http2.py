@@ -81,6 +81,11 @@ class Http2Side:
         return not self._over and len(self._output) <= self._limits.output_bytes // 2
 
     @property
+    def half_closed(self) -> bool:
+        """Never: HTTP/2 ends streams, and connections whole."""
+        return False
+
+    @property
     def done(self) -> bool:
         """Whether the connection is over, but for what `output` gives."""
         return self._over

@@ -5,6 +5,8 @@ where it refuses what we send, the caller has made a mistake, or a value would h
 """
 
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from typing import Final
 
 import h11
 
@@ -16,6 +18,7 @@ from meshc_proxy.wire.intake import Intake
 from meshc_proxy.wire.limits import Http1Limits
 
 _Sendable = h11.Request | h11.Response | h11.InformationalResponse
+_PHRASES: Final = {one.value: one.phrase.encode("ascii") for one in HTTPStatus}
 _NO_FRAMING = frozenset({b"transfer-encoding", b"connection", b"upgrade", b"keep-alive", b"te"})
 
 
@@ -171,20 +174,36 @@ def response_to_h11(
     headers = _end_to_end(head.headers)
     if head.status < 200:
         if request is not None and request.upgrade and head.status == 101:
-            headers = (*headers, (b"connection", b"upgrade"), (b"upgrade", request.upgrade))
-        return h11.InformationalResponse(status_code=head.status, headers=list(headers))
+            headers = (*_with_accept(headers, request), (b"connection", b"upgrade"), (b"upgrade", request.upgrade))
+        return h11.InformationalResponse(status_code=head.status, headers=list(headers), reason=_phrase(head.status))
     if close:
         headers = (*headers, (b"connection", b"close"))
     if isinstance(head, ResponseHead):
         headers = _with_length(head, headers, request)
-    return h11.Response(status_code=head.status, headers=list(headers))
+    return h11.Response(status_code=head.status, headers=list(headers), reason=_phrase(head.status))
+
+
+def _phrase(status: int) -> bytes:
+    """What a status is called; empty for one without a name."""
+    return _PHRASES.get(status, b"")
+
+
+def _with_accept(headers: Headers, request: RequestHead) -> Headers:
+    """Prove to the client that its WebSocket was agreed to, where the upstream, over HTTP/2, could not."""
+    key = bridge.value_of(request.headers, b"sec-websocket-key")
+    if key is None or bridge.value_of(headers, b"sec-websocket-accept") is not None:
+        return headers
+    return (*headers, (b"sec-websocket-accept", bridge.websocket_accept(key)))
 
 
 def _with_length(head: ResponseHead, headers: Headers, request: RequestHead | None) -> Headers:
     """Say that there is no body, or leave room for gRPC's trailers."""
-    bodiless = head.status in {204, 304} or (request is not None and request.method in {b"HEAD", b"CONNECT"})
+    method = b"" if request is None else request.method
+    bodiless = head.status in {204, 304} or method == b"HEAD" or (method == b"CONNECT" and head.status < 300)
     if head.ends and not bodiless and bridge.value_of(headers, b"content-length") is None:
         return (*headers, (b"content-length", b"0"))
+    if head.status == 204:
+        return bridge.without(headers, b"content-length")
     if not head.ends and bridge.is_grpc(headers):
         return bridge.without(headers, b"content-length")
     return headers

@@ -25,7 +25,7 @@ def test_a_request_and_its_response() -> None:
         stream=1, method=b"GET", scheme=b"http", authority=b"a.b:80", path=b"/x?y", headers=(), ends=True
     )
     assert one.receive(GET, 0.0) == (expected, End(stream=1))
-    assert one.send(ok(headers=((b"content-length", b"2"),))) == b"HTTP/1.1 200 \r\ncontent-length: 2\r\n\r\n"
+    assert one.send(ok(headers=((b"content-length", b"2"),))) == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
     assert one.send(Data(stream=1, data=b"hi")) == b"hi"
     assert one.send(End(stream=1)) == b""
     assert one.resume(0.0) == ()
@@ -57,7 +57,7 @@ def test_expect_is_forwarded_and_not_answered() -> None:
     assert isinstance(request, RequestHead)
     assert request.headers == ((b"expect", b"100-continue"), (b"content-length", b"2"))
     assert one.output() == b""
-    assert one.send(Informational(stream=1, status=100, headers=())) == b"HTTP/1.1 100 \r\n\r\n"
+    assert one.send(Informational(stream=1, status=100, headers=())) == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert one.receive(b"hi", 0.0) == (Data(stream=1, data=b"hi"), End(stream=1))
 
 
@@ -73,9 +73,9 @@ def test_an_answer_before_the_body_closes() -> None:
 @pytest.mark.parametrize(
     ("request_line", "status", "expected"),
     [
-        (b"HEAD", 200, b"HTTP/1.1 200 \r\ncontent-length: 5\r\n\r\n"),
-        (b"GET", 304, b"HTTP/1.1 304 \r\ncontent-length: 5\r\n\r\n"),
-        (b"GET", 204, b"HTTP/1.1 204 \r\ncontent-length: 5\r\n\r\n"),
+        (b"HEAD", 200, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"),
+        (b"GET", 304, b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n"),
+        (b"GET", 204, b"HTTP/1.1 204 No Content\r\n\r\n"),
     ],
 )
 def test_responses_without_a_body(request_line: bytes, status: int, expected: bytes) -> None:
@@ -129,9 +129,13 @@ def test_a_websocket_is_a_tunnel_that_half_closes() -> None:
     assert request.headers == ((b"sec-websocket-key", b"k"),)
     client = Http1Client(now=0.0)
     assert b"connection: upgrade\r\nupgrade: websocket\r\n" in client.send(request)
-    answer = one.send(ok(status=101))
-    assert answer == b"HTTP/1.1 101 \r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
-    assert client.receive(answer + b"hi", 0.0) == (ok(status=101), Data(stream=1, data=b"hi"))
+    agreed = ok(status=101, headers=((b"sec-websocket-accept", b"p"),))
+    answer = one.send(agreed)
+    assert answer == (
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"sec-websocket-accept: p\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    )
+    assert client.receive(answer + b"hi", 0.0) == (agreed, Data(stream=1, data=b"hi"))
     assert one.resume(0.0) == (Data(stream=1, data=b"early"),)
     assert client.send(Data(stream=1, data=b"up")) == b"up"
     assert one.send(Data(stream=1, data=b"down")) == b"down"

@@ -6,6 +6,7 @@ import pytest
 from h2.errors import ErrorCodes
 from hpack import Encoder
 
+from hostile import BREACHES, FLOODS
 from http2_traces import FIELDS, HELLO, SETTINGS, codes, connected, frame, headers, only, request, server
 from meshc_proxy.wire.events import (
     Closed,
@@ -22,29 +23,6 @@ from meshc_proxy.wire.events import (
 from meshc_proxy.wire.frames import PREFACE, Kind
 from meshc_proxy.wire.http2_sides import Http2Client
 from meshc_proxy.wire.limits import Http2Limits
-
-
-def rapid_resets(count: int) -> bytes:
-    rst = struct.pack(">I", ErrorCodes.CANCEL)
-    return b"".join(headers(FIELDS, 2 * i + 1) + frame(Kind.RST_STREAM, 0, 2 * i + 1, rst) for i in range(count))
-
-
-FLOODS = [
-    ("rapid reset", rapid_resets(101), Fault.RESET_FLOOD),
-    ("made to reset", b"".join(headers([*FIELDS, (b"x_y", b"z")], 2 * i + 1) for i in range(102)), Fault.RESET_FLOOD),
-    ("settings", SETTINGS * 201, Fault.CONTROL_FLOOD),
-    ("ping", frame(Kind.PING, 0, 0, b"12345678") * 201, Fault.CONTROL_FLOOD),
-    ("empty data", headers(FIELDS, 1, ends=False) + frame(Kind.DATA, 0, 1) * 201, Fault.CONTROL_FLOOD),
-    ("priority", frame(Kind.PRIORITY, 0, 3, b"\0\0\0\0\x10") * 201, Fault.CONTROL_FLOOD),
-    ("small window updates", frame(Kind.WINDOW_UPDATE, 0, 0, b"\0\0\0\x01") * 201, Fault.CONTROL_FLOOD),
-    ("unknown frames", frame(99, 0, 0, b"x") * 201, Fault.CONTROL_FLOOD),
-    ("goaway", frame(Kind.GOAWAY, 0, 0, b"\x7f\xff\xff\xff\0\0\0\0") * 201, Fault.CONTROL_FLOOD),
-    (
-        "continuation",
-        frame(Kind.HEADERS, 0, 1, b"\x82") + frame(Kind.CONTINUATION, 0, 1, b"\x82" * 16000) * 5,
-        Fault.HEAD_TOO_LARGE,
-    ),
-]
 
 
 @pytest.mark.parametrize(("name", "data", "fault"), FLOODS, ids=[row[0] for row in FLOODS])
@@ -107,24 +85,6 @@ def test_a_peer_that_reads_nothing_is_cut() -> None:
     assert not one.want_read
     events = one.receive(ping * 60, 0.0)
     assert Refused(stream=0, status=400, fault=Fault.OUTPUT_FLOOD) in events
-
-
-BREACHES = [
-    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    PREFACE + frame(Kind.PING, 0, 0, b"12345678"),
-    PREFACE + frame(Kind.SETTINGS, 1),
-    HELLO + frame(Kind.DATA, 0, 1, b"x"),
-    HELLO + frame(Kind.SETTINGS, 0, 0, b"x" * 17000),
-    HELLO + frame(Kind.WINDOW_UPDATE, 0, 0, b"\0\0\0\0"),
-    HELLO + frame(Kind.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff"),
-    HELLO + frame(Kind.CONTINUATION, 4, 1, b"\x82"),
-    HELLO + frame(Kind.PUSH_PROMISE, 4, 1, b"\0\0\0\x02\x82"),
-    HELLO + frame(Kind.HEADERS, 5, 2, b"\x82"),
-    HELLO + frame(Kind.HEADERS, 0, 1, b"\x82") + frame(Kind.GOAWAY, 0, 0, bytes(8)),
-    HELLO + frame(Kind.GOAWAY, 0, 1, bytes(8)),
-    HELLO + frame(Kind.GOAWAY, 0, 0, bytes(4)),
-    HELLO + frame(Kind.HEADERS, 5, 1, b"\xff\xff\xff\xff\xff"),
-]
 
 
 @pytest.mark.parametrize("data", BREACHES, ids=[str(index) for index in range(len(BREACHES))])
