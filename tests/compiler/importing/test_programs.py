@@ -150,6 +150,31 @@ def test_a_policy_becomes_what_a_person_would_have_written() -> None:
     assert found.difference.is_empty
 
 
+def test_the_sources_of_one_rule_stand_together() -> None:
+    found = _from_istio(
+        "{selector: {matchLabels: {app: cart}}, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}},"
+        " {source: {namespaces: [bank]}}], to: [{operation: {methods: [GET]}}]}]}",
+    )
+    assert "allow web, namespace bank to GET" in found.files["shop.mesh"].replace(
+        "namespace bank, web", "web, namespace bank"
+    )
+    assert found.difference.is_empty
+
+
+def test_ports_and_issuers_are_called_as_people_would_call_them() -> None:
+    jwt = 'issuer "%s" jwks url "https://idp.example/keys"'
+    mesh = _mesh(
+        "namespace shop\nservice cart in shop { port 80 http as http port 81 grpc as admin port 82 tcp as tcp }\n"
+        f"authenticate cart {{ jwt a {{ {jwt % 'https://accounts.google.com/x'} }} jwt b {{ {jwt % 'me'} }} "
+        f"jwt c {{ {jwt % 'https://accounts.google.com'} }} }}\n"
+    )
+    found = _imported(mesh)
+    text = found.files["shop.mesh"]
+    assert "port 80 http\n  port 81 grpc as admin\n  port 82 tcp\n" in text
+    assert all(f"jwt {name} {{" in text for name in ("accounts-google-com", "issuer-2", "accounts-google-com-3"))
+    assert found.difference.is_empty
+
+
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
