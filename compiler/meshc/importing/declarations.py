@@ -80,17 +80,23 @@ def _name(text: str) -> str:
 
 
 def with_issuer_names(workload: ir.Workload) -> ir.Workload:
-    """The workload with names for its issuers that a program can hold; meshes have none."""
-    jwts = dict.fromkeys(replace(jwt, name="") for port in workload.ports for jwt in port.jwts)
+    """The workload with names for its issuers that a program can hold; meshes have none. Whatever order they come in, they have the same."""
+    jwts = sorted({replace(jwt, name="") for port in workload.ports for jwt in port.jwts}, key=_issuer_order)
     names: dict[ir.Jwt, str] = {}
     for number, jwt in enumerate(jwts, 1):
         name = _issuer_name(jwt.issuer) or f"issuer-{number}"
         names[jwt] = name if name not in names.values() else f"{name}-{number}"
-    ports = (
-        replace(port, jwts=tuple(replace(jwt, name=names[replace(jwt, name="")]) for jwt in port.jwts))
-        for port in workload.ports
-    )
-    return replace(workload, ports=tuple(ports))
+
+    def named(port: ir.PortPolicy) -> ir.PortPolicy:
+        found = (replace(jwt, name=names[replace(jwt, name="")]) for jwt in port.jwts)
+        return replace(port, jwts=tuple(sorted(found, key=lambda jwt: jwt.name)))
+
+    return replace(workload, ports=tuple(map(named, workload.ports)))
+
+
+def _issuer_order(jwt: ir.Jwt) -> tuple[object, ...]:
+    """All that tells two issuers of a workload apart."""
+    return jwt.issuer, jwt.audiences, jwt.jwks_kind, jwt.jwks, jwt.from_headers, jwt.forward, jwt.required
 
 
 def _issuer_name(issuer: str) -> str | None:
