@@ -15,6 +15,9 @@ from meshc.source import SourceFile
 _KINDS: Final = frozenset({"Kustomization", "Component"})
 _PLAIN: Final = frozenset({"apiVersion", "kind", "metadata", "resources"})
 _OF_SERVICES: Final = frozenset({"apiVersion", "kind", "metadata"})
+_OF_NOTES: Final = frozenset({"name", "namespace", "annotations"})
+_NOTED: Final = "linkerd.io"
+"""The domain of annotations of Services that are read."""
 
 
 def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
@@ -24,6 +27,8 @@ def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
     for one in kustomizations:
         folder = posixpath.dirname(one.file)
         for field in sorted(set(one.data) - _PLAIN):
+            if field == "patches" and _is_read(one):
+                continue
             # A Service says nothing of who may call it.
             aspects = (
                 frozenset({Aspect.ROUTING, Aspect.SETTINGS}) if _patches_services(one, field) else frozenset(Aspect)
@@ -37,6 +42,34 @@ def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
         for file in sorted(file for file, paths in held.items() if listed.isdisjoint(paths)):
             if one.kind == "Kustomization" and not _has_own(file, folder, kustomizations):
                 yield _unknown(one, ("resources",), f"`{file}` is not applied: it is not among the resources")
+
+
+def service_patches(objects: Sequence[ConfigObject]) -> Iterator[tuple[ConfigObject, ConfigObject]]:
+    """Kustomizations, and the Services to which they give annotations and nothing else, as far as these have them from there."""
+    for one in objects:
+        if one.kind in _KINDS and "kustomize" in one.group and _patches_services(one, "patches"):
+            for patch in _patched(one):
+                yield one, patch
+
+
+def _is_read(one: ConfigObject) -> bool:
+    """Whether all that a kustomization patches are annotations which the reader of the one mesh that heeds them asks for."""
+    if not _patches_services(one, "patches"):
+        return False
+    for patch in _patched(one):
+        metadata = mapping(patch.data.get("metadata"))
+        domains = (str(key).partition("/")[0] for key in mapping(metadata.get("annotations")))
+        if set(metadata) - _OF_NOTES or not all(domain.endswith(_NOTED) for domain in domains):
+            return False
+    return True
+
+
+def _patched(one: ConfigObject) -> Iterator[ConfigObject]:
+    for patch in items(one.data.get("patches")):
+        text = mapping(patch).get("patch")
+        found, _ = objects_of_source(SourceFile(one.file, text)) if isinstance(text, str) else ((), ())
+        # Places in the text of a patch are none in the file.
+        yield from (ConfigObject(data=each.data, file=each.file) for each in found)
 
 
 def _held_by(file: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Reading Linkerd back: objects of a cluster -> the intermediate form, by what Linkerd documents, whoever wrote them.
 
-Read so far is who may call the services of the mesh. `expressed` says what emission must read back as.
+`expressed` says what emission must read back as.
 """
 
 from meshc_linkerd.read.account import ASSUMES

@@ -11,7 +11,7 @@ from meshc import ir
 from meshc.reading import ConfigObject
 from meshc_linkerd.read.account import NotUnderstoodError
 from meshc_linkerd.read.authorities import Admitted
-from meshc_linkerd.read.matches import Match, may_overlap, preferred
+from meshc_linkerd.read.matches import Match, may_overlap, preferred, settles
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _with_winners(choices: Sequence[Choice]) -> list[tuple[Choice, list[Match]]]
             newer = preferred(one.match, other.match, newer=True)
             if older and older == newer:
                 (over_other if older > 0 else over).append((one if older > 0 else other).match)
-            elif not any(_settles(third, one, other) for third in choices):
+            elif not any(settles(third.match, one.match, other.match) for third in choices):
                 message = "which of two routes is preferred depends on the release of Linkerd, or on their age"
                 raise NotUnderstoodError(message, "spec", "rules")
     return found
@@ -94,20 +94,3 @@ def _with_winners(choices: Sequence[Choice]) -> list[tuple[Choice, list[Match]]]
 def _says_the_same(one: Choice, other: Choice) -> bool:
     said = [{(item.principals, item.networks) for item in choice.admitted} for choice in (one, other)]
     return said[0] == said[1]
-
-
-def _settles(third: Choice, one: Choice, other: Choice) -> bool:
-    """Whether a third match takes all that both match, before either of them."""
-    match = third.match
-    if match in {one.match, other.match}:
-        return False
-    both = {*one.match.tests, *other.match.tests}
-    takes_all = (
-        match.host in {"", one.match.host, other.match.host}
-        and match.method in {"", one.match.method, other.match.method}
-        and (match.path in {one.match.path, other.match.path} or match.path.value == "/")
-        and set(match.tests) <= both
-    )
-    return takes_all and all(
-        preferred(match, loser.match, newer=newer) > 0 for loser in (one, other) for newer in (False, True)
-    )
