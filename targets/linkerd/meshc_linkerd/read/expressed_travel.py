@@ -77,6 +77,10 @@ def _plain(owner: ir.Workload | ir.External, port: ir.PortPolicy) -> ir.Route:
 
 def _route(route: ir.Route) -> ir.Route:
     settings = route.settings
+    if isinstance(route.path, ir.TemplatePath) and route.path.names:
+        # No target on Linkerd names a capture. Called by their places, most routes read back as the same value.
+        places = (number for number, one in enumerate(route.path.segments) if one is None)
+        route = replace(route, path=replace(route.path, names=tuple(f"p{number}" for number in places)))
     changes = tuple(
         one if one.operation == "remove" else replace(one, value=(one.value or "").strip(" \t"))
         for one in settings.header_changes
