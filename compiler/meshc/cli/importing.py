@@ -114,7 +114,8 @@ def _readings(objects: Sequence[ConfigObject], known: Mesh, wanted: str | None) 
     mine: dict[str | None, list[ConfigObject]] = {}
     for one in objects:
         name = _kind_of(one)
-        if name is not None and wanted in {None, name}:
+        # Linkerd's policies are for routes of the Gateway API, and mean nothing without them.
+        if name is not None and (wanted in {None, name} or (wanted, name) == ("linkerd", "gateway")):
             mine.setdefault(_KINDS[name].target, []).append(one)
     for target, some in mine.items():
         if target is None:

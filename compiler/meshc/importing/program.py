@@ -26,6 +26,7 @@ from meshc.parse import parse
 from meshc.reading import Aspect, Assumption, Reading, Unknown
 from meshc.resolve import Module
 from meshc.source import SourceFile, Span
+from meshc.target import PortKey
 
 MOST_ATTEMPTS: Final = 200
 """Times that something is left out which the language cannot say, each time all that the compiler finds."""
@@ -101,7 +102,7 @@ def _closed_where_unknown(mesh: ir.Mesh, unknown: Sequence[Unknown]) -> tuple[ir
     """The mesh with all ports closed where not all that decides is known, and what is not."""
     omitted = [
         Omitted(
-            what=", ".join(f"{one[0]}.{one[1]}:{one[2]}" for one in found.ports or ()) or "the mesh",
+            what=_touched(found.ports),
             reason=found.message,
             span=found.span,
         )
@@ -120,6 +121,12 @@ def _closed_where_unknown(mesh: ir.Mesh, unknown: Sequence[Unknown]) -> tuple[ir
                 omitted.append(Omitted(what=what, reason=reason, span=found.span))
                 mesh = without(mesh, [port_piece(key, "access", found.span, closed)])
     return mesh, omitted
+
+
+def _touched(ports: tuple[PortKey, ...] | None) -> str:
+    if ports is None:
+        return "the mesh"
+    return ", ".join(f"{namespace}.{name}:{number}" for namespace, name, number in ports) or "no port that is known"
 
 
 def _blamed(draft: Draft, errors: Iterable[Diagnostic]) -> Mapping[Piece, str]:

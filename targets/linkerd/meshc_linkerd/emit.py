@@ -23,7 +23,7 @@ def emit(mesh: ir.Mesh, options: EmitOptions = _DEFAULTS) -> Emission:
     inbound = inbound_objects(mesh, options)
     found = (
         *check_support(mesh, "linkerd", SUPPORT, omit=options.omit),
-        *check_routes(mesh),
+        *check_routes(mesh, omit=options.omit),
         *inbound.diagnostics,
     )
     diagnostics = tuple(dict.fromkeys(found))

@@ -1,7 +1,8 @@
 """Outbound: how calls to a workload travel -> HTTPRoutes on its Service, and Services of its versions.
 
 Routes with other retries are objects of their own, since Linkerd reads retries from an object's annotations. A last rule takes
-what no other does: without it, Linkerd would answer 404.
+what no other does: without it, Linkerd would answer 404. Statuses of gRPC are looked at on GRPCRoutes alone, so that a port which is
+retried on them has one of these instead.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,9 @@ from meshc_linkerd.resources.gateway import (
     RULES_OF_ROUTE,
     BackendRef,
     Filter,
+    GrpcRoute,
+    GrpcRouteSpec,
+    GrpcRule,
     HeaderModifier,
     HeaderValue,
     HttpMatch,
@@ -128,7 +132,10 @@ def _says_something(settings: ir.Settings) -> bool:
 
 
 def routes_of(workload: ir.Workload, port: ir.PortPolicy) -> Iterator[Placed]:
-    """The HTTPRoutes of a port. Raises InexpressibleError."""
+    """The routes of a port. Raises InexpressibleError."""
+    if any(one.settings.retry is not None and _GRPC_WORDS & {*one.settings.retry.conditions} for one in port.routes):
+        yield _calls(workload, port)
+        return
     planned = _plan(port)
     groups: dict[Annotations, list[_Planned]] = {}
     for one in planned:
@@ -153,6 +160,43 @@ def routes_of(workload: ir.Workload, port: ir.PortPolicy) -> Iterator[Placed]:
             ),
             sources=spans,
         )
+
+
+def _calls(workload: ir.Workload, port: ir.PortPolicy) -> Placed:
+    """The GRPCRoute of a port that is retried on statuses of gRPC, which holds for all of its calls."""
+    route = port.routes[0]
+    retry = route.settings.retry
+    if port.protocol is not ir.Protocol.GRPC:
+        raise InexpressibleError(
+            "Linkerd looks at statuses of gRPC on routes of gRPC alone",
+            "write `port … grpc`, or retry on `5xx`",
+            route.span,
+        )
+    if len(port.routes) > 1:
+        reason = "retries on statuses of gRPC hold for all calls of a port on Linkerd"
+        raise InexpressibleError(reason, "say it once for the port, without routes", route.span)
+    if retry is not None and (retry.statuses or _HTTP_WORDS.keys() & {*retry.conditions}):
+        reason = "Linkerd retries on statuses of gRPC or on those of HTTP, not on both"
+        raise InexpressibleError(reason, "leave one of them out", retry.span)
+    made = _rule(workload.namespace, route)
+    notes = dict(annotations_of(route.settings))
+    if route.settings.timeout_ms is not None:
+        notes["timeout.linkerd.io/request"] = duration(route.settings.timeout_ms)
+    anchor = span_anchor(route.span, f"traffic-{workload.namespace}.{workload.name}")
+    rule = GrpcRule(filters=made.filters, backend_refs=made.backend_refs or ())
+    return Placed(
+        owner=(workload.namespace, workload.name),
+        resource=GrpcRoute(
+            metadata=metadata(
+                object_name(workload.name, str(port.number)), workload.namespace, [anchor], dict(sorted(notes.items()))
+            ),
+            spec=GrpcRouteSpec(
+                parent_refs=(ParentRef(group="core", kind="Service", name=workload.name, port=port.number),),
+                rules=(rule,),
+            ),
+        ),
+        sources=(route.span,),
+    )
 
 
 def check_route(namespace: str, route: ir.Route) -> None:
@@ -328,7 +372,8 @@ def _redirect(action: ir.Redirect) -> Filter:
         request_redirect=RequestRedirect(
             scheme=scheme,
             hostname=parts.hostname,
-            path=PathModifier(type="ReplaceFullPath", replace_full_path=parts.path) if parts.path else None,
+            # Without a path, Linkerd would keep that of the request.
+            path=PathModifier(type="ReplaceFullPath", replace_full_path=parts.path or "/"),
             port=parts.port,
             status_code=action.status,
         ),

@@ -1,6 +1,7 @@
 """What only the spelling of a program decides about its routes on Linkerd."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from meshc import ir
 from meshc.diagnostics import Diagnostic, diagnose
@@ -9,12 +10,49 @@ from meshc_linkerd.errors import InexpressibleError
 from meshc_linkerd.outbound import check_route, named_versions, routes_of
 
 
-def check_routes(mesh: ir.Mesh) -> Iterator[Diagnostic]:
-    """What Linkerd would read otherwise, or not at all."""
+def check_routes(mesh: ir.Mesh, *, omit: bool) -> Iterator[Diagnostic]:
+    """What Linkerd would read otherwise, or not at all; what may be left out is no error where `omit` says so."""
     yield from _versions(mesh)
+    outside = {(one.namespace, one.name) for one in mesh.externals}
     for workload in mesh.workloads:
+        yield from _ejection(workload)
         for port in workload.ports:
+            yield from _destinations(port, outside)
             yield from _routes(workload, port)
+            yield from _idle(port, omit=omit)
+
+
+def _destinations(port: ir.PortPolicy, outside: AbstractSet[tuple[str, str]]) -> Iterator[Diagnostic]:
+    for route in port.routes:
+        for one in route.action.destinations if isinstance(route.action, ir.Forward) else ():
+            if (one.namespace, one.service) in outside and one.weight > 0:
+                message = (
+                    f"linkerd does not route to what is outside of the mesh, as `{one.namespace}.{one.service}` is"
+                )
+                yield diagnose("unsupported-by-target", route.span, message, advice="call it from the application")
+
+
+def _ejection(workload: ir.Workload) -> Iterator[Diagnostic]:
+    """Annotations of a Service are for all of its ports."""
+    found = {
+        (one.consecutive_5xx, one.ejection_ms): one
+        for port in workload.ports
+        if (one := port.settings.outlier_detection) is not None and one.consecutive_5xx is not None
+    }
+    for one in list(found.values())[1:]:
+        message = f"linkerd ejects endpoints of `{workload.namespace}.{workload.name}` on all of its ports alike"
+        yield diagnose("unsupported-by-target", one.span, message, advice="say the same for every port")
+
+
+def _idle(port: ir.PortPolicy, *, omit: bool) -> Iterator[Diagnostic]:
+    if port.protocol.is_http or port.settings.idle_timeout_ms is None:
+        return
+    span = dict(port.settings.spans).get("idle_timeout_ms", port.span)
+    message = "linkerd closes no connections that are idle, on ports where it does not look at requests"
+    if omit:
+        yield diagnose("target-differs", span, f"`idle-timeout` is left out: {message}")
+    else:
+        yield diagnose("unsupported-by-target", span, message, advice="leave it out, or close them in the application")
 
 
 def _versions(mesh: ir.Mesh) -> Iterator[Diagnostic]:

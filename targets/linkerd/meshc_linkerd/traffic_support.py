@@ -13,9 +13,7 @@ _EGRESS: Final = "Linkerd tells neither callers nor requests apart on their way 
 _APPLICATION: Final = "let the application's own network policy decide"
 _BALANCE: Final = "Linkerd always takes the faster of two endpoints"
 _FAILURES: Final = "Linkerd retries answers, not connections that failed"
-_ODD: Final = (
-    "a path that is not written as the language normalizes it takes the last route; one with `;` or an escape may do so"
-)
+_PATHS: Final = "a path that is not written as the language normalizes it, or has `;`, takes the last route"
 _CAPS: Final = "Linkerd's proxies cap neither connections nor requests"
 
 _OMITTED: Final[Mapping[Feature, Support]] = {
@@ -92,9 +90,11 @@ _OMITTED: Final[Mapping[Feature, Support]] = {
 
 _ROUTES: Final[Mapping[Feature, Support]] = {
     Feature.ROUTE_EXACT: exact(),
-    Feature.ROUTE_PREFIX: approximate(_ODD),
-    Feature.ROUTE_TEMPLATE: approximate(_ODD),
-    Feature.ROUTE_REGEX: approximate(_ODD),
+    Feature.ROUTE_PREFIX: approximate(_PATHS),
+    Feature.ROUTE_TEMPLATE: approximate(_PATHS),
+    Feature.ROUTE_REGEX: approximate(
+        "a path that is not written as the language normalizes it, or has `;` or escapes, takes the last route"
+    ),
     Feature.ROUTE_METHOD: exact(),
     Feature.ROUTE_HEADER: exact("expressions see ASCII alone"),
     Feature.ROUTE_QUERY: approximate("queries are decoded, and every occurrence counts"),
@@ -121,17 +121,19 @@ _ROUTES: Final[Mapping[Feature, Support]] = {
 _SETTINGS: Final[Mapping[Feature, Support]] = {
     Feature.DISCOVER_KUBERNETES: exact(),
     Feature.TIMEOUT: exact(),
-    Feature.IDLE_TIMEOUT: exact(),
+    Feature.IDLE_TIMEOUT: exact("of ports with requests"),
     Feature.RETRY: exact("bodies up to 64 KiB"),
     Feature.RETRY_5XX: exact(),
     Feature.RETRY_GATEWAY_ERROR: exact(),
     Feature.RETRY_RETRIABLE_4XX: exact(),
-    Feature.RETRY_GRPC: exact(),
+    Feature.RETRY_GRPC: approximate(
+        "by a route of gRPC, for all calls of a port alike; what is no call, POST to `/service/method`, is answered 404"
+    ),
     Feature.RETRY_STATUS: exact(),
     Feature.RETRY_PER_TRY: approximate("until the headers of an answer, and not for the last try"),
     Feature.BALANCE_LEAST_REQUEST: approximate(_BALANCE),
     Feature.OUTLIER_5XX: approximate(
-        "by annotations of the Service, in the component `service-annotations`; one failing endpoint at a time, without a share"
+        "by annotations of the Service, in the component `service-annotations`, which your kustomization lists; for all ports of the service, one failing endpoint at a time, without a share"
     ),
     Feature.ACCESS_LOG_JSON: impossible("access logs are switched on by an annotation of the pod", may_omit=True),
     Feature.ACCESS_LOG_TEXT: impossible("access logs are switched on by an annotation of the pod", may_omit=True),

@@ -150,7 +150,7 @@ def _has_query(test: Mapping[str, str], query: Iterable[tuple[str, str]]) -> boo
 
 
 def _grpc_rank(match: Mapping[str, Any], request: RawRequest) -> Rank | None:
-    wanted = match["method"]
+    wanted = match.get("method", {})
     parts = request.path.split("/")
     if request.method != "POST" or len(parts) < 3 or parts[0]:
         return None

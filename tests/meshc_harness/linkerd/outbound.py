@@ -58,8 +58,10 @@ class Outbound:
             return Sent(backends={}, status=int(fields.get("statusCode", 302)), redirect=fields)
         request = filters.get("RequestHeaderModifier", {}).get("requestHeaderModifier")
         response = filters.get("ResponseHeaderModifier", {}).get("responseHeaderModifier")
-        limit = int(notes.get("retry.linkerd.io/limit", 1 if "retry.linkerd.io/http" in notes else 0))
-        on = notes.get("retry.linkerd.io/http", "") or notes.get("retry.linkerd.io/grpc", "")
+        # Each family of routes reads its own conditions, and passes the other's over.
+        words = "retry.linkerd.io/grpc" if route["kind"] == "GRPCRoute" else "retry.linkerd.io/http"
+        on = notes.get(words, "")
+        limit = int(notes.get("retry.linkerd.io/limit", 1 if on else 0))
         require(" " not in on, f"{shown(route)}: blanks in {on}")
         return Sent(
             backends=self._shares(route, rule),

@@ -17,9 +17,24 @@ PLAIN_PATHS: Final = "no path holds `;`, of which Linkerd refuses all where rule
 CANONICAL: Final = "applications get only paths in normal form"
 PORT_NAMES: Final = "the port of a pod has the name of the service's port"
 INSTALLED: Final = "the cluster's default inbound policy is all-unauthenticated, as Linkerd installs it"
+PLAIN_CALLS: Final = (
+    "callers send paths in normal form and without `;`: Linkerd's routes for them look at paths as they are sent"
+)
+GRPC_CALLS: Final = "callers of gRPC ports send calls of gRPC: POST to `/service/method`"
+COMPONENT: Final = "the kustomization of the services lists the component with their annotations"
+MISSING: Final = "Services that routes lead to, and that are not declared, do not exist: Linkerd answers 500 for them"
+GROWING: Final = "an endpoint that fails again may stay out for longer than the first time"
+UNREAD: Final = (
+    "`retry` and `timeouts.backendRequest` of routes, and timeouts of several units, are nothing that Linkerd reads"
+)
 
-ASSUMES: Final = (LOOPBACK, NAMES, ASCII, ONE_VALUE, HOSTS, ANY_PATHS, PLAIN_PATHS)
+ASSUMES: Final = (
+    LOOPBACK, NAMES, ASCII, ONE_VALUE, HOSTS, ANY_PATHS, PLAIN_PATHS, PLAIN_CALLS, GRPC_CALLS, COMPONENT
+)  # fmt: skip
 """What the support table states of emitted objects."""
+
+TRAVEL: Final = (Aspect.ROUTING, Aspect.SETTINGS)
+"""How calls travel."""
 
 
 class NotUnderstoodError(Exception):
@@ -38,21 +53,12 @@ class Account:
     assumptions: dict[str, Assumption] = field(default_factory=dict)
 
     def not_understood(
-        self,
-        one: ConfigObject,
-        error: NotUnderstoodError,
-        ports: Iterable[PortKey] | None,
-        *aspects: Aspect,
+        self, one: ConfigObject, error: NotUnderstoodError, ports: Iterable[PortKey] | None, *aspects: Aspect
     ) -> None:
-        """Something that is not read, and that may touch these aspects of these ports; none stands for who may call."""
+        """Something that is not read, and that may touch these aspects of these ports: who may call them, if none is named."""
         listed = None if ports is None else tuple(ports)
-        touched = frozenset(aspects or {Aspect.ACCESS})
+        touched = frozenset(aspects or (Aspect.ACCESS,))
         self.unknown.append(Unknown(message=str(error), aspects=touched, ports=listed, span=one.span(*error.steps)))
-
-    def not_read(self, one: ConfigObject, message: str) -> None:
-        """Something about how calls travel."""
-        aspects = frozenset({Aspect.ROUTING, Aspect.SETTINGS})
-        self.unknown.append(Unknown(message=message, aspects=aspects, span=one.span("kind")))
 
     def taken_for_granted(self, text: str, one: ConfigObject, *steps: Step) -> None:
         """An assumption, said once."""

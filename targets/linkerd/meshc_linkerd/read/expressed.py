@@ -8,8 +8,7 @@ from meshc import ir
 from meshc.target import TargetOptions
 from meshc_linkerd.identities import Domain, Namespace, group_of
 from meshc_linkerd.options import read_options
-from meshc_linkerd.read.expressed_traffic import expressed_port, odd_paths, outlier_of
-from meshc_linkerd.read.outside import without_egress
+from meshc_linkerd.read.expressed_travel import expected_routes, expressed_external, expressed_workload
 from meshc_linkerd.segments import PLAIN_PATH
 from meshc_linkerd.servers import pod_ports
 
@@ -19,7 +18,7 @@ _NOBODY: Final = ir.Principals((ir.AnyPeer(),), (ir.AnyIdentity(),))
 
 def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
     """The mesh with Linkerd's differences: who has no identity is refused by a rule where mTLS is strict, and identities mean
-    nothing where it is off; declared probes are let in; shadow rules are not there; externals are out of reach.
+    nothing where it is off; declared probes are let in; shadow rules are not there. Settings of calls are those that Linkerd has.
     """
     networks = read_options(options).probe_networks
     ports, _ = pod_ports(mesh)
@@ -27,15 +26,12 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
     shared = _sharing(mesh)
     workloads = []
     for workload in mesh.workloads:
-        own: list[ir.PortPolicy] = []
+        own = []
         for port in workload.ports:
             owner = shared[workload.namespace, workload.name, port.target]
             own.append(_port(port, _probes(probed.get(owner, ()), networks)))
-        outlier = outlier_of(workload)
-        ports_of = tuple(expressed_port(one, outlier) for one in own)
-        workloads.append(replace(workload, ports=ports_of, telemetry=ir.Telemetry(metrics=True)))
-    closed = {one.namespace for one in mesh.workloads} if mesh.externals else ()
-    return replace(mesh, workloads=tuple(workloads), externals=without_egress(mesh, closed))
+        workloads.append(expressed_workload(replace(workload, ports=tuple(own))))
+    return replace(mesh, workloads=tuple(workloads), externals=tuple(map(expressed_external, mesh.externals)))
 
 
 def _sharing(mesh: ir.Mesh) -> Mapping[tuple[str, str, int], tuple[str, str, int]]:
@@ -119,7 +115,7 @@ def _with_probe(stage: ir.Stage, probe: ir.Condition, port: ir.PortPolicy) -> ir
 
 def expected(mesh: ir.Mesh, read: ir.Mesh) -> ir.Mesh:
     """An expressed mesh less what the table lets be refused and the files do refuse: paths with `;` or an escape on ports that look
-    at paths by expressions, and undeclared callers where a larger group lacks some.
+    at paths by expressions, and undeclared callers where a larger group lacks some; and less what it lets take the last route.
 
     Nothing is added: what the files let in and the mesh does not stays a difference.
     """
@@ -132,7 +128,10 @@ def expected(mesh: ir.Mesh, read: ir.Mesh) -> ir.Mesh:
         own = tuple(
             port
             if port.number not in ports
-            else _bounded(odd_paths(port, ports[port.number]), ports[port.number], declared)
+            else replace(
+                _bounded(port, ports[port.number], declared),
+                routes=expected_routes(port.routes, ports[port.number].routes),
+            )
             for port in workload.ports
         )
         workloads.append(replace(workload, ports=own))

@@ -72,24 +72,23 @@ def read_matches(route: Fields, account: Account) -> Iterator[Match]:
         rule.finish()
         for host in hosts:
             for one in found or [Fields({}, rule.source, rule.steps)]:
-                yield _match(one, host.lower(), account)
+                yield read_match(one, host.lower(), account)
 
 
-def read_rule_matches(rule: Fields, account: Account) -> Iterator[Match]:
-    """The matches of one rule, without hosts; none is a match of everything. Raises NotUnderstoodError."""
-    found = list(rule.each("matches"))
-    for one in found or [Fields({}, rule.source, rule.steps)]:
-        yield _match(one, "", account)
-
-
-def _match(one: Fields, host: str, account: Account) -> Match:
+def read_match(one: Fields, host: str, account: Account) -> Match:
+    """One match of a rule, for a host in lower case, empty for any. Raises NotUnderstoodError."""
     method = one.text("method")
     if method and method not in _METHODS:
         raise one.error(f"Linkerd knows no method `{method}`", "method")
-    tests = (*_tests(one, "headers", account), *_tests(one, "queryParams", account))
+    tests = (*read_tests(one, "headers", account), *read_tests(one, "queryParams", account))
     path = read_path(one, account)
     one.finish()
     return Match(host, path, method, tests)
+
+
+def read_tests(one: Fields, name: str, account: Account) -> tuple[ir.HeaderIs | ir.QueryIs, ...]:
+    """The `headers` or `queryParams` of a match. Raises NotUnderstoodError."""
+    return tuple(_tests(one, name, account))
 
 
 def _tests(one: Fields, name: str, account: Account) -> Iterator[ir.HeaderIs | ir.QueryIs]:
@@ -157,19 +156,35 @@ def _hosts_overlap(one: str, other: str) -> bool:
 
 def preferred(one: Match, other: Match, *, newer: bool) -> int:
     """Which of two that overlap is preferred for every request that both match: 1, -1, or 0 where neither is for all of them."""
-    found = outcomes(one, other, newer=newer)
-    return next(iter(found)) if len(found) == 1 else 0
+    outcomes = preferences(one, other, newer=newer)
+    return outcomes.pop() if len(outcomes) == 1 else 0
 
 
-def outcomes(one: Match, other: Match, *, newer: bool) -> frozenset[int]:
-    """How two that overlap compare for the requests that both match: 1 and -1 for one or the other, 0 for a tie."""
+def preferences(one: Match, other: Match, *, newer: bool) -> set[int]:
+    """Which of two is preferred, for one request or another that both match: 1, -1, or 0 where their age decides."""
     paths = _path_order(one.path, other.path, newer=newer)
     host = _compare(_host_rank(one.host), _host_rank(other.host))
     headers = _compare(one.counts(ir.HeaderIs), other.counts(ir.HeaderIs))
     queries = _compare(one.counts(ir.QueryIs), other.counts(ir.QueryIs))
     method = _compare(bool(one.method), bool(other.method))
     later = (method, headers, queries) if newer else (headers, queries, method)
-    return frozenset(_first((host, path, *later)) for path in paths)
+    return {_first((host, path, *later)) for path in paths}
+
+
+def settles(third: Match, one: Match, other: Match) -> bool:
+    """Whether a third match takes all that both match, before either of them."""
+    if third in {one, other}:
+        return False
+    both = {*one.tests, *other.tests}
+    takes_all = (
+        third.host in {"", one.host, other.host}
+        and third.method in {"", one.method, other.method}
+        and (third.path in {one.path, other.path, ANY})
+        and set(third.tests) <= both
+    )
+    return takes_all and all(
+        preferred(third, loser, newer=newer) > 0 for loser in (one, other) for newer in (False, True)
+    )
 
 
 def _first(order: tuple[int, ...]) -> int:
@@ -200,19 +215,3 @@ def _path_order(one: PathTest, other: PathTest, *, newer: bool) -> tuple[int, ..
         return (0,) if whole.value.rstrip("/") == prefix.value.rstrip("/") else (sign,)
     at_prefix = PathTest(EXACT, prefix.value, (ir.ExactPath(prefix.value),))
     return (sign, 0) if paths_overlap(whole, at_prefix) else (sign,)
-
-
-def settles(third: Match, one: Match, other: Match) -> bool:
-    """Whether a third match takes all that both match, before either of them."""
-    if third in {one, other}:
-        return False
-    both = {*one.tests, *other.tests}
-    takes_all = (
-        third.host in {"", one.host, other.host}
-        and third.method in {"", one.method, other.method}
-        and (third.path in {one.path, other.path} or third.path.value == "/")
-        and set(third.tests) <= both
-    )
-    return takes_all and all(
-        preferred(third, loser, newer=newer) > 0 for loser in (one, other) for newer in (False, True)
-    )

@@ -1,276 +1,231 @@
-"""The callers' side of a service: HTTPRoutes on its Service, by Linkerd's precedence -> routes that are tried in order.
+"""The callers' side: routes of Services -> the routes of each port, in the order in which callers' proxies prefer them.
 
-A port without a route sends calls to itself; with one, a call that none takes is answered 404. Routes in a caller's namespace are for
-the callers there, beside those of the Service's namespace. Source: Linkerd's `policy-controller/k8s/index/src/outbound`.
+Source: Gateway API for meshes, and linkerd2 where it differs. A port has routes of one family: those of gRPC, if there are any. Routes in the
+namespace of a Service are for all callers; those in another one for the callers there, beside the others. What no route takes is answered
+404, once there is one.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from meshc import ir
-from meshc.reading import Aspect, ConfigObject
+from meshc.reading import ConfigObject
 from meshc.reading.plain import items, mapping
 from meshc.source import Span
 from meshc.target import PortKey
-from meshc_linkerd.read.account import PLAIN_PATHS, Account, NotUnderstoodError
-from meshc_linkerd.read.actions import Action, read_action
+from meshc_linkerd.read.account import PLAIN_CALLS, TRAVEL, Account, NotUnderstoodError
+from meshc_linkerd.read.authorities import GROUP
+from meshc_linkerd.read.deeds import Around, Deed, read_deed
 from meshc_linkerd.read.fields import Fields
-from meshc_linkerd.read.matches import Match, may_overlap, outcomes, read_rule_matches, settles
-from meshc_linkerd.read.notes import Notes, read_accrual, read_notes
+from meshc_linkerd.read.grpc import read_call
+from meshc_linkerd.read.matches import read_match
+from meshc_linkerd.read.notes import Notes, Said
+from meshc_linkerd.read.ordering import Choice, ordered
 from meshc_linkerd.read.paths import ANY
 from meshc_linkerd.read.services import Services
-from meshc_linkerd.segments import CLEAN_PATH
 
+GATEWAY: Final = "gateway.networking.k8s.io"
+_HTTP: Final = "HTTPRoute"
+_GRPC: Final = "GRPCRoute"
+_FAMILIES: Final = (_HTTP, _GRPC, "TLSRoute", "TCPRoute")
 _NOT_FOUND: Final = 404
-TRAVEL: Final = (Aspect.ROUTING, Aspect.SETTINGS)
+_PORTLESS: Final = 0
 
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """One match of a rule with what is done; `age` is what decides between two that are alike, `callers` who has it."""
-
-    match: Match
-    action: Action
-    age: tuple[str, str, int]
-    callers: ir.Principals | None
-    span: Span
+Parents = Mapping[tuple[str, str, int], Sequence[ConfigObject]]
 
 
 @dataclass(slots=True)
 class Outbound:
-    """Reads the routes and settings of ports."""
+    """Reads routes of ports. `parents` are the routes of each Service, by namespace, name and port, 0 for all of its ports."""
 
-    known: ir.Mesh
     services: Services
     account: Account
-    _routes: dict[tuple[str, str], list[tuple[ConfigObject, int | None]]] = field(default_factory=dict)
-    _profiles: dict[tuple[str, str], ConfigObject] = field(default_factory=dict)
+    trust_domain: str
+    parents: Parents
 
-    def add(self, one: ConfigObject) -> None:
-        """Take note of an object that may say how calls travel."""
-        if one.kind == "Service" and not one.group:
-            self.services.add(one)
-        elif one.kind == "ServiceProfile":
-            name = one.name.split(".")
-            self._profiles[name[1] if len(name) > 1 else one.namespace, name[0]] = one
-        elif one.kind in {"HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"}:
-            for parent in map(mapping, items(mapping(one.data.get("spec")).get("parentRefs"))):
-                # A parent without a group is one of the Gateway API's own.
-                if parent.get("kind") == "Service" and parent.get("group") in {"", "core"}:
-                    port = parent.get("port")
-                    namespace = str(parent.get("namespace") or one.namespace)
-                    found = self._routes.setdefault((namespace, str(parent.get("name"))), [])
-                    found.append((one, port if isinstance(port, int) else None))
-
-    def port(self, workload: ir.Workload, port: ir.PortPolicy) -> ir.PortPolicy:
-        """A port with its routes and the settings of its endpoints."""
+    def port(self, workload: ir.Workload, port: ir.PortPolicy) -> tuple[ir.Route, ...]:
+        """The routes of a port, as its callers have them."""
         key = (workload.namespace, workload.name, port.number)
-        itself = ir.Destination(namespace=workload.namespace, service=workload.name, port=port.number)
-        settings = ir.Settings(outlier_detection=self._accrual(workload, key))
-        plain = (_plain(port, itself, self._of_service(workload, key) if port.protocol.is_http else Notes()),)
-        profile = self._profiles.get((workload.namespace, workload.name))
-        if profile is not None:
-            error = NotUnderstoodError("a service profile takes the place of routes, and cannot be said", "spec")
-            self.account.not_understood(profile, error, (key,), *TRAVEL)
-        attached = [one for one, at in self._routes.get(key[:2], ()) if at in {None, port.number}]
+        attached = self._attached(workload, port)
         if not port.protocol.is_http:
-            others = [one for one in attached if one.kind in {"TCPRoute", "TLSRoute"}]
-            self._unread(others, key)
-            return replace(port, routes=plain, settings=settings)
-        if any(one.kind == "GRPCRoute" for one in attached):
-            self._unread([one for one in attached if one.kind == "GRPCRoute"], key)
-            return replace(port, routes=plain, settings=settings)
-        http = [one for one in attached if one.kind == "HTTPRoute"]
-        routes = self._read(http, workload, key)
-        return replace(port, routes=plain if routes is None else routes, settings=settings)
+            self._check_connections(attached, key)
+            return (plain_route(workload, port, ir.Settings()),)
+        try:
+            return tuple(self._routes(workload, port, attached))
+        except NotUnderstoodError as error:
+            source = attached[0] if attached else self._source(workload)
+            self.account.not_understood(source, error, (key,), *TRAVEL)
+            return (plain_route(workload, port, ir.Settings()),)
 
-    def _unread(self, some: Iterable[ConfigObject], key: PortKey) -> None:
-        for one in some:
-            error = NotUnderstoodError(f"routes of the kind `{one.kind}` are not understood", "kind")
-            self.account.not_understood(one, error, (key,), *TRAVEL)
+    def _attached(self, workload: ir.Workload, port: ir.PortPolicy) -> list[ConfigObject]:
+        found: dict[int, ConfigObject] = {}
+        for number in (port.number, _PORTLESS):
+            for one in self.parents.get((workload.namespace, workload.name, number), ()):
+                found[id(one)] = one
+        return list(found.values())
 
-    # ---- annotations ------------------------------------------------------------------------------------------------
+    def _source(self, workload: ir.Workload) -> ConfigObject:
+        return ConfigObject(data={}, file=workload.span.path)
 
-    def _of_service(self, workload: ir.Workload, key: PortKey) -> Notes:
-        for one in self.services.of(workload):
+    def _check_connections(self, attached: Iterable[ConfigObject], key: PortKey) -> None:
+        """Routes of requests mean nothing to a port of connections; those of connections are not understood."""
+        for one in attached:
+            if one.kind not in {_HTTP, _GRPC}:
+                error = NotUnderstoodError(f"a {one.kind} is not understood", "kind")
+                self.account.not_understood(one, error, (key,), *TRAVEL)
+
+    def _routes(
+        self, workload: ir.Workload, port: ir.PortPolicy, attached: Sequence[ConfigObject]
+    ) -> Iterator[ir.Route]:
+        key = (workload.namespace, workload.name, port.number)
+        unread = self.services.unread_as_http(workload, port)
+        notes = self.services.notes(workload)
+        is_grpc = any(one.kind == _GRPC for one in attached)
+        own = [one for one in attached if one.kind == (_GRPC if is_grpc else _HTTP)]
+        if not own:
+            self._check_connections(attached, key)
+        said = notes.said(is_grpc=is_grpc)
+        if unread is not None and (own or said != Said()):
+            message = "callers pass this port on as connections, without a look at routes, timeouts and retries"
+            self.account.not_understood(unread, NotUnderstoodError(message, "spec", "ports"), (key,), *TRAVEL)
+        choices: list[Choice] = []
+        for one in own:
             try:
-                notes = read_notes(one)
+                choices += self._choices(one, workload, said)
             except NotUnderstoodError as error:
-                self.account.not_understood(one, error, (key,), Aspect.SETTINGS)
-                continue
-            if notes != Notes():
-                return notes
-        return Notes()
+                self.account.not_understood(one, error, (key,), *TRAVEL)
+        yield from self._in_order(choices, workload, port, said)
 
-    def _accrual(self, workload: ir.Workload, key: PortKey) -> ir.OutlierDetection | None:
-        for one in self.services.of(workload):
-            try:
-                found = read_accrual(one)
-            except NotUnderstoodError as error:
-                self.account.not_understood(one, error, (key,), Aspect.SETTINGS)
-                continue
-            if found is not None:
-                return found
-        return None
+    def _in_order(
+        self, choices: Sequence[Choice], workload: ir.Workload, port: ir.PortPolicy, service: Said
+    ) -> Iterator[ir.Route]:
+        found = ordered(choices)
+        for one in found:
+            yield from one.routes(self._callers(one.callers))
+            if one.takes_all and one.callers is None:
+                return
+        span = found[0].span if found else port.span
+        for namespace in sorted({one.callers for one in found if one.callers is not None}):
+            yield _nowhere(span, self._callers(namespace))
+        if any(one.callers is None for one in found):
+            yield _nowhere(span, None)
+        else:
+            settings = ir.Settings(
+                timeout_ms=service.timeouts.request, idle_timeout_ms=service.timeouts.idle, retry=service.retry
+            )
+            yield plain_route(workload, port, settings)
+
+    def _callers(self, namespace: str | None) -> ir.Principals | None:
+        if namespace is None:
+            return None
+        return ir.Principals((ir.IdentityPrefix(f"spiffe://{self.trust_domain}/ns/{namespace}/sa/"),))
 
     # ---- routes -----------------------------------------------------------------------------------------------------
 
-    def _read(self, routes: list[ConfigObject], workload: ir.Workload, key: PortKey) -> tuple[ir.Route, ...] | None:
-        """The routes of a port; None where there is none, or none that is understood."""
-        choices: list[_Choice] = []
-        inherited = self._of_service(workload, key) if routes else Notes()
-        for one in routes:
-            try:
-                choices += self._choices(one, workload, inherited)
-            except NotUnderstoodError as error:
-                self.account.not_understood(one, error, (key,), *TRAVEL)
-        if not choices:
-            return None
-        looked_at = [one for one in choices if one.match.path != ANY]
-        is_clean = all(one.match.path.takes_clean_alone for one in looked_at)
-        if is_clean and any(one.match.path.is_clean for one in looked_at):
-            self.account.taken_for_granted(PLAIN_PATHS, routes[0])
-        try:
-            ordered = _in_order([one for one in choices if one.match.path.patterns])
-        except NotUnderstoodError as error:
-            self.account.not_understood(routes[0], error, (key,), *TRAVEL)
-            return None
-        found = [made for one in ordered for made in _made(one, is_clean=is_clean)]
-        return tuple(found) if found and _takes_all(found[-1]) else (*found, _nowhere(routes[0].span("spec")))
-
-    def _choices(self, one: ConfigObject, workload: ir.Workload, inherited: Notes) -> Iterator[_Choice]:
-        spec = Fields.spec(one)
+    def _choices(self, route: ConfigObject, workload: ir.Workload, service: Said) -> list[Choice]:
+        is_grpc = route.kind == _GRPC
+        spec = Fields.spec(route)
         spec.ignore("parentRefs")
-        if spec.texts("hostnames"):
-            raise spec.error("routes of a Service for some of its names are not understood", "hostnames")
-        notes = _joined(read_notes(one), inherited)
-        callers: ir.Principals | None = None
-        if one.namespace != workload.namespace:
-            prefix = f"spiffe://{self.known.trust_domain}/ns/{one.namespace}/sa/"
-            callers = ir.Principals((ir.IdentityPrefix(prefix),))
-        created = str(mapping(one.data.get("metadata")).get("creationTimestamp") or "")
+        hosts = spec.texts("hostnames") or ("",)
         rules = list(spec.each("rules"))
         spec.finish()
-        for place, rule in enumerate(rules):
-            own = _with_own_timeout(rule, notes, inherited, one)
-            matches = list(read_rule_matches(rule, self.account))
-            action = read_action(rule, self.services, own)
-            for match in matches:
-                yield _Choice(match, action, (created, one.name, place), callers, one.span(*rule.steps))
-
-
-def _joined(own: Notes, inherited: Notes) -> Notes:
-    """What a route says, and of what it says nothing, what its Service does."""
-    if not own.has_retries:
-        own = replace(own, retry=inherited.retry)
-    if not own.has_timeouts:
-        own = replace(own, request_ms=inherited.request_ms, idle_ms=inherited.idle_ms)
-    return own
-
-
-def _with_own_timeout(rule: Fields, notes: Notes, inherited: Notes, one: ConfigObject) -> Notes:
-    """A rule that has any timeout takes none from the Service."""
-    has_own = rule.fields("timeouts").has("request")
-    if has_own and not read_notes(one).has_timeouts and inherited.has_timeouts:
-        return replace(notes, request_ms=None, idle_ms=None)
-    return notes
-
-
-def _made(one: _Choice, *, is_clean: bool) -> Iterator[ir.Route]:
-    """The routes of a match: one for each way to write its paths."""
-    match = one.match
-    parts: list[ir.Condition] = list(match.tests)
-    if match.path.is_clean and not is_clean:
-        parts.append(ir.PathIs(ir.RegexPath(CLEAN_PATH)))
-    for pattern in match.path.patterns:
-        yield ir.Route(
-            methods=(match.method,) if match.method else (),
-            path=pattern,
-            condition=parts[0] if len(parts) == 1 else ir.AllOf(tuple(parts)) if parts else ir.ALWAYS,
-            callers=one.callers,
-            action=one.action.action,
-            settings=one.action.settings,
-            span=one.span,
+        around = Around(
+            services=self.services,
+            account=self.account,
+            namespace=route.namespace,
+            own=Notes.of(route).said(is_grpc=is_grpc),
+            service=service,
+            is_policy_kind=route.group == GROUP,
         )
+        is_for_all = route.namespace == workload.namespace
+        found: list[Choice] = []
+        for rule in rules:
+            deed = read_deed(rule, around)
+            matches = list(rule.each("matches")) or [Fields({}, rule.source, rule.steps)]
+            for host in hosts:
+                for one in matches:
+                    again = Fields(one.data, one.source, one.steps)
+                    found += self._choice(again, host.lower(), deed, len(found), is_for_all=is_for_all)
+        return found
+
+    def _choice(self, one: Fields, host: str, deed: Deed, place: int, *, is_for_all: bool) -> Iterator[Choice]:
+        route = one.source
+        match = (read_call if route.kind == _GRPC else read_match)(one, host, self.account)
+        if match.path != ANY:
+            self.account.taken_for_granted(PLAIN_CALLS, route, *one.steps)
+        if match.path.patterns:
+            yield Choice(
+                match=match,
+                callers=None if is_for_all else route.namespace,
+                actions=tuple(deed.on(path) for path in match.path.patterns),
+                settings=deed.settings,
+                route=route,
+                place=place,
+                span=deed.span,
+            )
 
 
-def _plain(port: ir.PortPolicy, itself: ir.Destination, notes: Notes) -> ir.Route:
-    settings = ir.Settings(timeout_ms=notes.request_ms, idle_timeout_ms=notes.idle_ms, retry=notes.retry)
+def plain_route(workload: ir.Workload, port: ir.PortPolicy, settings: ir.Settings) -> ir.Route:
+    """What becomes of calls that no route is about: they go to the port itself."""
+    itself = ir.Destination(namespace=workload.namespace, service=workload.name, port=port.number)
+    return _route(ir.Forward(destinations=(itself,)), settings, port.span, None)
+
+
+def _nowhere(span: Span, callers: ir.Principals | None) -> ir.Route:
+    return _route(ir.Respond(status=_NOT_FOUND, body="", span=span), ir.Settings(), span, callers)
+
+
+def _route(
+    action: ir.Forward | ir.Respond, settings: ir.Settings, span: Span, callers: ir.Principals | None
+) -> ir.Route:
     return ir.Route(
         methods=(),
         path=ir.ANY_PATH,
         condition=ir.ALWAYS,
-        callers=None,
-        action=ir.Forward(destinations=(itself,)),
-        settings=settings,
-        span=port.span,
-    )
-
-
-def _nowhere(span: Span) -> ir.Route:
-    """A request that no route takes is answered 404."""
-    action = ir.Respond(status=_NOT_FOUND, body="", span=span)
-    return ir.Route(
-        methods=(),
-        path=ir.ANY_PATH,
-        condition=ir.ALWAYS,
-        callers=None,
+        callers=callers,
         action=action,
-        settings=ir.Settings(),
+        settings=settings,
         span=span,
     )
 
 
-def _takes_all(route: ir.Route) -> bool:
-    return route.path == ir.ANY_PATH and not route.methods and route.condition == ir.ALWAYS and route.callers is None
+# ---- parents --------------------------------------------------------------------------------------------------------
 
 
-# ---- precedence -----------------------------------------------------------------------------------------------------
+def routes_by_parent(objects: Iterable[ConfigObject], services: Services, account: Account) -> Parents:
+    """The routes of each Service, by namespace, name and port; says which parents nothing is known of."""
+    found: dict[tuple[str, str, int], list[ConfigObject]] = {}
+    for route in objects:
+        if route.kind not in _FAMILIES or route.group not in {GATEWAY, GROUP}:
+            continue
+        for number, parent in enumerate(items(mapping(route.data.get("spec")).get("parentRefs"))):
+            try:
+                key = _parent(Fields(mapping(parent), route, ("spec", "parentRefs", number)), route, services)
+            except NotUnderstoodError as error:
+                account.not_understood(route, error, (), *TRAVEL)
+            else:
+                if key is not None:
+                    found.setdefault(key, []).append(route)
+    return found
 
 
-def _in_order(choices: list[_Choice]) -> list[_Choice]:
-    """The choices such that the first that takes a call is the one that Linkerd prefers, under both of its orders.
-
-    Raises NotUnderstoodError where that depends on the release, or on ages that are not told.
-    """
-    after: dict[int, set[int]] = {place: set() for place in range(len(choices))}
-    for place, one in enumerate(choices):
-        for number, other in enumerate(choices[place + 1 :], start=place + 1):
-            order = _order(one, other, choices)
-            if order > 0:
-                after[number].add(place)
-            elif order < 0:
-                after[place].add(number)
-    ordered: list[int] = []
-    placed: set[int] = set()
-    while len(ordered) < len(choices):
-        ready = [place for place in after if place not in placed and after[place] <= placed]
-        if not ready:
-            raise NotUnderstoodError("which of some routes is preferred depends on the call", "spec", "rules")
-        ordered += ready
-        placed |= set(ready)
-    return [choices[place] for place in ordered]
-
-
-def _order(one: _Choice, other: _Choice, choices: list[_Choice]) -> int:
-    """Which comes first: 1, -1, or 0 where it makes no difference."""
-    if one.action == other.action and one.callers == other.callers:
-        return 0
-    if not may_overlap(one.match, other.match):
-        return 0
-    tie = _older(one, other)
-    found = {outcome or tie for newer in (False, True) for outcome in outcomes(one.match, other.match, newer=newer)}
-    if len(found) == 1 and (order := found.pop()):
-        return order
-    if any(settles(third.match, one.match, other.match) for third in choices):
-        return 0
-    message = "which of two routes is preferred depends on the release of Linkerd, on their age, or on the call"
-    raise NotUnderstoodError(message, "spec", "rules")
-
-
-def _older(one: _Choice, other: _Choice) -> int:
-    """Which of two that tie counts: the earlier rule of an object, the older object; 0 where no age is told."""
-    if one.age[1] != other.age[1] and not (one.age[0] and other.age[0]):
-        return 0
-    return 1 if one.age < other.age else -1
+def _parent(ref: Fields, route: ConfigObject, services: Services) -> tuple[str, str, int] | None:
+    """The port that a route is for, 0 for all of a Service; None for a server's. Raises NotUnderstoodError."""
+    group, kind = ref.text("group", GATEWAY), ref.text("kind", "Gateway")
+    name, namespace, port = ref.text("name"), ref.text("namespace", route.namespace), ref.number("port")
+    if kind == "Server" and group == GROUP:
+        return None
+    if kind == "Gateway":
+        raise ref.error("a gateway's routes cannot be said: it is no service of the mesh", "kind")
+    if kind == "EgressNetwork":
+        raise ref.error("routes to what is outside of the mesh are not understood", "kind")
+    if kind != "Service" or group not in {"", "core"}:
+        raise ref.error(f"a route of a `{kind}` is not understood", "kind")
+    ref.finish()
+    known = services.known(namespace, name)
+    if known is None:
+        raise ref.error(f"`{name}` is none of the known services", "name")
+    if port is not None and all(one.number != port for one in known.ports):
+        raise ref.error(f"`{name}` has no port {port} that is known", "port")
+    return namespace, name, port or _PORTLESS

@@ -123,6 +123,11 @@ def _expression(value: str, path: Fields, account: Account) -> PathTest:
     return PathTest(EXPRESSION, inner, (ir.RegexPath(inner),), is_raw=not _takes_normal_alone(inner))
 
 
+def path_patterns(expression: str) -> tuple[ir.PathPattern, ...]:
+    """What an expression that is matched as a whole is for paths in normal form without `;`."""
+    return _templates(expression) or (ir.RegexPath(expression),)
+
+
 @cache
 def _templates(expression: str) -> tuple[ir.PathPattern, ...]:
     """The templates that an expression is, on paths without `;`; none if it is something else."""

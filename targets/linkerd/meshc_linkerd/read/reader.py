@@ -1,4 +1,4 @@
-"""The reader: objects × known services -> who may call each port, how calls to it travel, and how many there may be.
+"""The reader: objects × known services -> who may call each port, how many calls there may be, and how they travel.
 
 A port's Server is the one that selects the workload's pods and names the port; without one, the default policy of the cluster decides.
 """
@@ -20,18 +20,18 @@ from meshc_linkerd.read.account import (
     LOOPBACK,
     PLAIN_PATHS,
     PORT_NAMES,
+    TRAVEL,
     Account,
     NotUnderstoodError,
 )
 from meshc_linkerd.read.authorities import GROUP, Admitted, Authorities, server_policy
+from meshc_linkerd.read.egress import read_externals
 from meshc_linkerd.read.fields import Fields
-from meshc_linkerd.read.limits import read_limits
+from meshc_linkerd.read.limits import is_limit_of, limits_of
 from meshc_linkerd.read.matches import read_matches
-from meshc_linkerd.read.outbound import TRAVEL, Outbound
-from meshc_linkerd.read.outside import without_egress
 from meshc_linkerd.read.paths import EXACT
 from meshc_linkerd.read.screening import screen
-from meshc_linkerd.read.services import Services
+from meshc_linkerd.read.travel import Travel, make_travel
 from meshc_linkerd.segments import other_raw_paths
 
 _GATEWAY: Final = "gateway.networking.k8s.io"
@@ -40,28 +40,24 @@ _INSTALLED: Final = "all-unauthenticated"
 _GROUPS: Final = ("linkerd.io", _GATEWAY)
 _READ: Final = frozenset(
     {
-        "AuthorizationPolicy",
-        "EgressNetwork",
-        "HTTPLocalRateLimitPolicy",
-        "MeshTLSAuthentication",
-        "NetworkAuthentication",
-        "Server",
-        "ServerAuthorization",
-        "ServiceProfile",
+        "Server", "AuthorizationPolicy", "ServerAuthorization", "MeshTLSAuthentication", "NetworkAuthentication",
+        "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "ServiceProfile", "EgressNetwork", "HTTPLocalRateLimitPolicy",
+        "ReferenceGrant",
     }
-)
-_ALWAYS_ON: Final = ir.Telemetry(metrics=True)
-"""What every proxy of Linkerd reports."""
+)  # fmt: skip
 
 
 def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str]) -> Reading:
     """Read Linkerd's objects; `default-inbound-policy` is the cluster's."""
     account = Account()
-    reader = _Reader(objects, known, options, account)
+    travel = make_travel(objects, known, account)
+    reader = _Reader(objects, known, options, account, travel)
     workloads = tuple(reader.workload(one) for one in known.workloads)
+    networks = [one for one in objects if one.kind == "EgressNetwork" and one.group == GROUP]
+    externals = read_externals(known, networks, account)
     reader.check(objects)
     return Reading(
-        mesh=replace(known, workloads=workloads, externals=reader.externals()),
+        mesh=replace(known, workloads=workloads, externals=externals),
         unknown=tuple(account.unknown),
         assumptions=tuple(account.assumptions.values()),
     )
@@ -69,9 +65,15 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
 
 class _Reader:
     def __init__(
-        self, objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, str], account: Account
+        self,
+        objects: Sequence[ConfigObject],
+        known: ir.Mesh,
+        options: Mapping[str, str],
+        account: Account,
+        travel: Travel,
     ) -> None:
         self._known = known
+        self._travel = travel
         self._account = account
         self._default = options.get("default-inbound-policy")
         self._objects: dict[tuple[str, str, str], ConfigObject] = {}
@@ -80,12 +82,9 @@ class _Reader:
         self._routes: dict[tuple[str, str], list[ConfigObject]] = {}
         self._authorizations: dict[str, list[ConfigObject]] = {}
         self._limits: dict[tuple[str, str], list[ConfigObject]] = {}
-        self._egress: dict[str, list[ConfigObject]] = {}
         self._used: set[int] = set()
-        self._outbound = Outbound(known=known, services=Services(known), account=account)
         for one in objects:
             self._sort(one)
-            self._outbound.add(one)
         self._authorities = Authorities(self._objects, known.trust_domain, account)
 
     def _sort(self, one: ConfigObject) -> None:
@@ -104,13 +103,12 @@ class _Reader:
                 name = one.namespace if target.get("kind") == "Namespace" else str(target.get("name", ""))
                 key = (one.namespace, str(target.get("kind", "")), name)
                 self._policies.setdefault(key, []).append(one)
-            case "HTTPLocalRateLimitPolicy":
-                target = mapping(spec.get("targetRef"))
-                self._limits.setdefault((one.namespace, str(target.get("name", ""))), []).append(one)
-            case "EgressNetwork":
-                self._egress.setdefault(one.namespace, []).append(one)
             case "ServerAuthorization":
                 self._authorizations.setdefault(one.namespace, []).append(one)
+            case "HTTPLocalRateLimitPolicy":
+                self._limits.setdefault(
+                    (one.namespace, str(mapping(spec.get("targetRef")).get("name", ""))), []
+                ).append(one)
             case "HTTPRoute" | "GRPCRoute":
                 for parent in items(spec.get("parentRefs")):
                     fields = mapping(parent)
@@ -120,9 +118,9 @@ class _Reader:
     # ---- ports ------------------------------------------------------------------------------------------------------
 
     def workload(self, workload: ir.Workload) -> ir.Workload:
-        """A workload with what its ports let in, and how calls get there."""
-        ports = tuple(self._outbound.port(workload, self._port(workload, port)) for port in workload.ports)
-        return replace(workload, ports=ports, telemetry=_ALWAYS_ON)
+        """A workload with what its ports let in, and how calls travel there."""
+        ports = (self._travel.port(workload, port) for port in workload.ports)
+        return replace(workload, ports=tuple(self._port(workload, port) for port in ports))
 
     def _port(self, workload: ir.Workload, port: ir.PortPolicy) -> ir.PortPolicy:
         key = (workload.namespace, workload.name, port.number)
@@ -135,11 +133,22 @@ class _Reader:
             return replace(port, access=self._without_server(workload, port, key))
         server = servers[0]
         self._account.taken_for_granted(LOOPBACK, server)
+        port = self._limited(port, server, key)
         try:
-            port = replace(port, limits=self._limited(server, key))
             return replace(port, access=(self._served(workload, port, server),))
         except NotUnderstoodError as error:
             self._account.not_understood(server, error, (key,))
+            return port
+
+    def _limited(self, port: ir.PortPolicy, server: ConfigObject, key: PortKey) -> ir.PortPolicy:
+        named = self._limits.get((server.namespace, server.name), ())
+        found = [one for one in named if is_limit_of(one, server)]
+        if not found or mapping(server.data.get("spec")).get("proxyProtocol", "unknown") not in _HTTP_PROTOCOLS:
+            return port
+        try:
+            return replace(port, limits=limits_of(found))
+        except NotUnderstoodError as error:
+            self._account.not_understood(found[0], error, (key,), Aspect.SETTINGS)
             return port
 
     def _selecting(self, workload: ir.Workload, port: ir.PortPolicy, key: PortKey) -> list[ConfigObject]:
@@ -217,34 +226,6 @@ class _Reader:
             self._account.taken_for_granted(PLAIN_PATHS, server)
         return access_of(admitted, choices, server, is_clean=is_clean)
 
-    def _limited(self, server: ConfigObject, key: PortKey) -> tuple[ir.RateLimit, ...]:
-        """The limits of a server: of several policies Linkerd takes the oldest."""
-        policies = self._limits.get((server.namespace, server.name), [])
-        error = NotUnderstoodError("several policies limit one server, of which the oldest counts", "spec")
-        if len(policies) <= 1:
-            try:
-                return tuple(limit for one in policies for limit in read_limits(one))
-            except NotUnderstoodError as found:
-                error = found
-        self._account.not_understood(policies[-1], error, (key,), Aspect.SETTINGS)
-        return ()
-
-    def externals(self) -> tuple[ir.External, ...]:
-        """What is outside of the mesh, with the namespaces whose calls there are refused."""
-        closed = []
-        for namespace, some in sorted(self._egress.items()):
-            for one in some:
-                try:
-                    spec = Fields.spec(one)
-                    policy = spec.text("trafficPolicy")
-                    spec.finish()
-                except NotUnderstoodError as error:
-                    self._account.not_understood(one, error, None, *TRAVEL)
-                    continue
-                if policy == "Deny":
-                    closed.append(namespace)
-        return without_egress(self._known, closed)
-
     def _check_raw(self, choices: Sequence[Choice], server: Sequence[Admitted]) -> None:
         """Routes that let somebody in with paths that are not in normal form: everything but some single paths, or else
         what applications may read as another path than the one that was looked at.
@@ -311,8 +292,14 @@ class _Reader:
     def check(self, objects: Sequence[ConfigObject]) -> None:
         """What no port has asked for, and that may decide about one all the same; and what says how calls travel."""
         for one in objects:
-            if (message := _not_read(one)) is not None:
-                self._account.not_read(one, message)
+            if one.group.endswith(_GROUPS) and one.kind not in _READ:
+                self._account.not_understood(one, *_not_read(one), *TRAVEL)
+        for (namespace, name), some in self._limits.items():
+            for one in some:
+                server = self._objects.get(("Server", namespace, name))
+                if server is None or not is_limit_of(one, server):
+                    error = NotUnderstoodError("a limit of no server is not understood", "spec", "targetRef")
+                    self._account.not_understood(one, error, (), Aspect.SETTINGS)
         for key, some in self._policies.items():
             if key[1] not in {"Server", "HTTPRoute", "GRPCRoute", "Namespace"}:
                 for one in some:
@@ -322,19 +309,11 @@ class _Reader:
                     self._account.not_understood(one, error, None)
 
 
-def _not_read(one: ConfigObject) -> str | None:
-    """Why an object that says how calls travel is not read; None for all others."""
-    if not one.group.endswith(_GROUPS) or one.kind in _READ:
-        return None
-    if one.kind in {"HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"}:
-        parents = [mapping(parent) for parent in items(mapping(one.data.get("spec")).get("parentRefs"))]
-        kinds = {str(parent.get("kind", "Gateway")) for parent in parents}
-        if "Gateway" in kinds:
-            return "a gateway's routes cannot be said: it is no service of the mesh"
-        return None if kinds <= {"Server", "Service"} else "routes of what is no service cannot be said"
+def _not_read(one: ConfigObject) -> tuple[NotUnderstoodError, tuple[PortKey, ...] | None]:
+    """Why an object of Linkerd or of the Gateway API is not read, and which ports it may touch."""
     if one.kind in {"Gateway", "GatewayClass"}:
-        return "a gateway cannot be said: it is no service of the mesh"
-    return f"objects of the kind `{one.kind}` are not understood"
+        return NotUnderstoodError("a gateway cannot be said: it is no service of the mesh", "kind"), ()
+    return NotUnderstoodError(f"what a {one.kind} makes of calls is not understood", "kind"), None
 
 
 def _probes(workload: ir.Workload, port: ir.PortPolicy, server: ConfigObject) -> Iterable[Admitted]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from meshc import ir
-from meshc.reading import ConfigObject, Step
+from meshc.reading import Aspect, ConfigObject, Step
 from meshc.reading.plain import mapping
 from meshc.target import PortKey
-from meshc_linkerd.read.account import Account, NotUnderstoodError
+from meshc_linkerd.read.account import TRAVEL, Account, NotUnderstoodError
 from meshc_linkerd.read.authorities import GROUP
 
 _READ: Final = frozenset(
@@ -24,15 +24,19 @@ _READ: Final = frozenset(
     }
 )
 _NOT_ABOUT_ACCESS: Final = frozenset({"EgressNetwork", "HTTPLocalRateLimitPolicy"})
-_ANNOTATIONS: Final = frozenset(
-    {
-        "config.linkerd.io/default-inbound-policy",
-        "config.linkerd.io/opaque-ports",
-        "config.linkerd.io/proxy-require-identity-inbound-ports",
-        "config.linkerd.io/skip-inbound-ports",
-    }
-)
-"""What makes a proxy judge calls of a pod in another way than its servers say, or than is installed."""
+_OF_CALLERS: Final = "config.linkerd.io/skip-outbound-ports"
+_ANNOTATIONS: Final[Mapping[str, tuple[Aspect, ...]]] = {
+    "config.linkerd.io/access-log": (Aspect.SETTINGS,),
+    "config.linkerd.io/default-inbound-policy": (Aspect.ACCESS,),
+    "config.linkerd.io/opaque-ports": tuple(Aspect),
+    "config.linkerd.io/proxy-inbound-connect-timeout": (Aspect.SETTINGS,),
+    "config.linkerd.io/proxy-outbound-connect-timeout": (Aspect.SETTINGS,),
+    "config.linkerd.io/proxy-require-identity-inbound-ports": (Aspect.ACCESS,),
+    "config.linkerd.io/skip-inbound-ports": (Aspect.ACCESS,),
+    _OF_CALLERS: TRAVEL,
+    "config.linkerd.io/skip-subnets": (Aspect.ACCESS,),
+}
+"""What makes a proxy judge or pass on calls of a pod in another way than its servers and routes say, or than is installed."""
 
 _OF_PODS: Final[Mapping[str, tuple[Step, ...]]] = {
     "Namespace": ("metadata", "annotations"),
@@ -64,11 +68,12 @@ def _screen_annotations(one: ConfigObject, known: ir.Mesh, account: Account) -> 
     found = one.data
     for step in steps:
         found = mapping(found.get(str(step)))
-    for name in sorted(_ANNOTATIONS & found.keys()):
+    for name in sorted(_ANNOTATIONS.keys() & found.keys()):
         namespace = one.name if one.kind == "Namespace" else one.namespace
         error = NotUnderstoodError(f"the annotation `{name}` is not understood", *steps, name)
-        # Which pods a template is for only its labels say: all of the namespace is in doubt.
-        account.not_understood(one, error, tuple(_ports(known, namespace)) if namespace else None)
+        # Which pods a template is for only its labels say: all of the namespace is in doubt, and all that is called from there.
+        is_own = namespace and name != _OF_CALLERS
+        account.not_understood(one, error, tuple(_ports(known, namespace)) if is_own else None, *_ANNOTATIONS[name])
 
 
 def _ports(known: ir.Mesh, namespace: str) -> Iterator[PortKey]:

@@ -148,3 +148,25 @@ class HttpRoute(Resource):
     api_version: str = f"{GROUP}/v1"
     kind: str = "HTTPRoute"
     spec: HttpRouteSpec
+
+
+class GrpcRule(ApiModel):
+    """A rule without matches takes every call. It has no timeouts: those of its route's annotations count."""
+
+    filters: tuple[Filter, ...] | None = None
+    backend_refs: tuple[BackendRef, ...]
+
+
+class GrpcRouteSpec(ApiModel):
+    """1 to 16 rules."""
+
+    parent_refs: tuple[ParentRef, ...]
+    rules: tuple[GrpcRule, ...]
+
+
+class GrpcRoute(Resource):
+    """gateway.networking.k8s.io/v1 GRPCRoute: where a port has one, its HTTPRoutes do not count."""
+
+    api_version: str = f"{GROUP}/v1"
+    kind: str = "GRPCRoute"
+    spec: GrpcRouteSpec
