@@ -47,7 +47,7 @@ def read_request(stream: int, fields: Fields, scheme: bytes, limits: HeadLimits,
         scheme=scheme,
         authority=authority,
         path=path,
-        headers=bridge.end_to_end(bridge.join_cookies(bridge.without(headers, b"host"))),
+        headers=bridge.end_to_end(bridge.without(headers, b"host")),
         ends=ends,
         upgrade=protocol,
     )

@@ -14,7 +14,9 @@ _DEFAULT_WINDOW: Final = 65535
 
 def open_connection(*, client: bool, limits: Http2Limits) -> h2.connection.H2Connection:
     """A connection whose settings wait in its output. It allows twice the streams, so that one too many is refused alone, not with all."""
-    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=client, header_encoding=None))
+    # Rules look at each line of a header, so lines are not joined before they did: `normalize_inbound_headers` joins cookies.
+    config = h2.config.H2Configuration(client_side=client, header_encoding=None, normalize_inbound_headers=False)
+    connection = h2.connection.H2Connection(config)
     codes = h2.settings.SettingCodes
     values = {
         codes.MAX_CONCURRENT_STREAMS: limits.streams,

@@ -92,7 +92,7 @@ def test_connection_cannot_take_the_host_or_length_away() -> None:
 def test_cookies_are_joined_towards_http1() -> None:
     fields = ((b"cookie", b"a=b"), (b"x", b"y"), (b"cookie", b"c=d"))
     assert bridge.join_cookies(fields) == ((b"cookie", b"a=b; c=d"), (b"x", b"y"))
-    assert as_http1(head(fields=fields)).endswith(b"\r\nx: y\r\ncookie: a=b; c=d\r\n\r\n")
+    assert as_http1(head(fields=fields)).endswith(b"\r\ncookie: a=b; c=d\r\nx: y\r\n\r\n")
 
 
 def test_a_body_of_unknown_length_is_chunked_and_trailers_pass() -> None:
