@@ -9,6 +9,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+from h2.connection import ConnectionState
 
 T = TypeVar("T", bound=h2.events.Event)
 
@@ -131,6 +132,9 @@ class H2Wire:
                 except h2.exceptions.ProtocolError:
                     break
                 for event in events:
+                    if isinstance(event, h2.events.ConnectionTerminated) and event.error_code == 0:
+                        # To h2 all is over now; to RFC 9113 section 6.8 what has begun goes on.
+                        self.h2.state_machine.state = ConnectionState.CLIENT_OPEN
                     if isinstance(event, h2.events.DataReceived) and self.credit:
                         self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 await self.flush()

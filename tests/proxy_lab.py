@@ -6,6 +6,7 @@ Each application is a stub until `Lab.serve` or `Lab.reply` puts another in its 
 import asyncio
 import gc
 import os
+import resource
 import socket
 import struct
 import traceback
@@ -98,7 +99,10 @@ class Wire:
 
 @dataclass(kw_only=True)
 class Lab:
-    """A running mesh. `records` are what the reference proxies told; a service is known by its name."""
+    """A running mesh; a service is known by its name.
+
+    `records` are what the reference proxies told, `refused` why they refused what was no request.
+    """
 
     engine: str
     mesh: ir.Mesh
@@ -106,6 +110,7 @@ class Lab:
     client: Client
     directory: Path
     records: list[Record]
+    refused: list[str]
     stubs: dict[str, Stub] = field(default_factory=dict)
     servers: dict[str, asyncio.Server] = field(default_factory=dict)
     connector: Connector = field(default_factory=Connector)
@@ -128,14 +133,14 @@ class Lab:
 
     async def record(self, direction: str, count: int = 1, timeout_s: float = 3.0) -> Record:
         """The last of `count` records of a direction, once they are there. Raises TimeoutError."""
-        await _until(lambda: len(self.told(direction)) >= count, timeout_s)
+        await until(lambda: len(self.told(direction)) >= count, timeout_s)
         return self.told(direction)[count - 1]
 
     async def settle(self, timeout_s: float = 3.0) -> None:
         """Wait until no proxy carries a request any more. Raises TimeoutError."""
         sidecars = self.scene.sidecars
         assert isinstance(sidecars, ProxySidecars)
-        await _until(lambda: not any(one.requests for one in sidecars.running), timeout_s)
+        await until(lambda: not any(one.requests for one in sidecars.running), timeout_s)
 
     # ---- applications -----------------------------------------------------------------------------------------------
 
@@ -259,10 +264,10 @@ class Lab:
 Scenario = Callable[[Lab], Awaitable[None]]
 
 
-def _sidecars(engine: str, records: list[Record]) -> Callable[[PlacedMesh, Path], Sidecars]:
+def _sidecars(engine: str, records: list[Record], refused: list[str]) -> Callable[[PlacedMesh, Path], Sidecars]:
     def make(placed: PlacedMesh, directory: Path) -> Sidecars:
         if engine == "proxy":
-            return ProxySidecars(placed, sink=records.append)
+            return ProxySidecars(placed, sink=records.append, count=refused.append)
         return EnvoySidecars(placed, find_target("envoy"), find_envoy(), directory)
 
     return make
@@ -272,11 +277,20 @@ async def run_lab(program: str, scenario: Scenario, directory: Path, engine: str
     """Run a scenario, and see that the proxies leave nothing behind."""
     mesh = compile_mesh(program)
     records: list[Record] = []
+    refused: list[str] = []
     own = [(one.namespace, one.name) for one in mesh.workloads]
     async with Client(timeout_s=5.0) as client:
-        scene = Scene(mesh, _sidecars(engine, records), directory, has_ipv6=False, own=own)
+        scene = Scene(mesh, _sidecars(engine, records, refused), directory, has_ipv6=False, own=own)
         async with scene:
-            lab = Lab(engine=engine, mesh=mesh, scene=scene, client=client, directory=directory, records=records)
+            lab = Lab(
+                engine=engine,
+                mesh=mesh,
+                scene=scene,
+                client=client,
+                directory=directory,
+                records=records,
+                refused=refused,
+            )
             try:
                 for workload in mesh.workloads:
                     await lab.start_stub(workload.name)
@@ -290,7 +304,7 @@ async def run_lab(program: str, scenario: Scenario, directory: Path, engine: str
         await _left_clean()
 
 
-async def _until(holds: Callable[[], bool], timeout_s: float) -> None:
+async def until(holds: Callable[[], bool], timeout_s: float) -> None:
     """Look until it holds. Raises TimeoutError."""
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout_s
@@ -308,6 +322,11 @@ async def _left_clean() -> None:
         if not left:
             break
     assert not left, left
+
+
+def resident_bytes() -> int:
+    """How much memory this process has."""
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * resource.getpagesize()
 
 
 def open_descriptors() -> int:

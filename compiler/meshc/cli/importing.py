@@ -71,6 +71,8 @@ def run(arguments: Arguments, console: Console) -> int:
         known = in_trust_domains(known, reading.mesh.trust_domains)
         reading = merge_readings(known, list(_readings(objects, known, arguments.kind)))
     if not reading.mesh.workloads:
+        for unknown in reading.unknown:
+            console.complain(f"{unknown.span}: not understood: {unknown.message}")
         raise UsageError("no Service among the files; name the manifests of the services too")
     imported = import_program(reading, "imported", described(objects))
     _write(directory, imported, console)

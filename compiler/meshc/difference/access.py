@@ -15,9 +15,10 @@ from meshc.difference.ports import Ports
 from meshc.errors import InternalError
 from meshc.ir import Effect, Rule, Stage
 from meshc.semantics.languages import TooComplexError
+from meshc.semantics.regions.alike import is_alike
 from meshc.semantics.regions.diagram import Diagram, any_region
 from meshc.semantics.regions.diagram import Region as Requests
-from meshc.semantics.regions.ports import Cause, Outcome, PortSide, is_alike
+from meshc.semantics.regions.ports import Cause, Outcome, PortSide
 from meshc.semantics.regions.space import Space
 from meshc.semantics.show import show_rule_body
 

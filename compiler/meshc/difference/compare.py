@@ -1,6 +1,6 @@
 """Compare two programs: every port, every service and the mesh itself, and all that differs as values.
 
-Ports that say the same are told by comparing what they say. Only what is left is compared by meaning.
+Ports that say the same are told by comparing what they say, in whichever order. Only what is left is compared by meaning.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from meshc.difference.ports import Ports, pair_ports
 from meshc.difference.routing import routing_differences
 from meshc.difference.shadows import shadow_changes
 from meshc.ir import External, Workload
+from meshc.semantics.regions.alike import is_alike
 from meshc.semantics.regions.ports import PortSide, sides_of
 
 Owner = Workload | External
@@ -123,7 +124,17 @@ class _Comparison:
 
 def _may_differ(old: PortSide | None, new: PortSide | None) -> bool:
     """Whether two ports say anything else, or only one is there."""
-    return old is None or new is None or _depends_on(old) != _depends_on(new)
+    if old is None or new is None:
+        return True
+    if _depends_on(old) == _depends_on(new):
+        return False
+    return _depends_on(_with_shadows_alone(old)) != _depends_on(_with_shadows_alone(new)) or not is_alike(old, new)
+
+
+def _with_shadows_alone(side: PortSide) -> PortSide:
+    """The port without the stages that decide, which are compared by what they let through."""
+    shadows = tuple(stage for stage in side.port.access if stage.shadow)
+    return replace(side, port=replace(side.port, access=shadows))
 
 
 def _depends_on(side: PortSide) -> tuple[object, ...]:

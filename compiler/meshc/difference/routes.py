@@ -23,6 +23,7 @@ from meshc.ir import (
     PathIs,
     Principals,
     Route,
+    TemplatePath,
 )
 from meshc.semantics.regions.diagram import Diagram
 from meshc.semantics.regions.forest import Forest, Node
@@ -123,6 +124,22 @@ def routes_of(side: PortSide) -> tuple[Route, ...]:
             span=side.port.span,
         ),
     )
+
+
+def is_same_list(old: tuple[Route, ...], new: tuple[Route, ...]) -> bool:
+    """Whether two lists of routes differ at most in words for parts of paths that nothing uses."""
+    return old == new or (len(old) == len(new) and all(map(_is_same, old, new)))
+
+
+def _is_same(old: Route, new: Route) -> bool:
+    return old == new or _unnamed(old) == _unnamed(new)
+
+
+def _unnamed(route: Route) -> Route:
+    """The route without the names in its path, unless what it does may speak of them."""
+    if not isinstance(route.path, TemplatePath) or not isinstance(route.action, Forward) or route.settings.rewrite_path:
+        return route
+    return replace(route, path=replace(route.path, names=()))
 
 
 def _faults(route: Route) -> tuple[FaultDelay | FaultAbort, ...]:

@@ -16,7 +16,7 @@ from meshc.difference.phrases import Phrases
 from meshc.difference.pieces import Piece, pieces_of
 from meshc.difference.ports import Ports
 from meshc.difference.replay import from_caller
-from meshc.difference.routes import Routes, Taken, bare, routes_of
+from meshc.difference.routes import Routes, Taken, bare, is_same_list, routes_of
 from meshc.difference.travel import NOWHERE, Differing, Travel, differences, span_of, travel_of
 from meshc.errors import InternalError
 from meshc.ir import ALWAYS, ANY_PATH, MethodIs, Protocol, Route
@@ -44,7 +44,8 @@ class Found:
 
 def routing_differences(ports: Ports) -> Found:
     """What differs, of each kind the largest region first, and what could not be decided."""
-    if routes_of(ports.old) == routes_of(ports.new) and ports.old.mesh.trusted_hops == ports.new.mesh.trusted_hops:
+    is_seen_alike = ports.old.mesh.trusted_hops == ports.new.mesh.trusted_hops
+    if is_seen_alike and is_same_list(routes_of(ports.old), routes_of(ports.new)):
         return Found()
     try:
         return _Comparison(ports).all()

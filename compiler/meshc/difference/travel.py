@@ -20,7 +20,7 @@ from meshc.ir import (
 )
 from meshc.semantics import wording
 from meshc.semantics.show import show_destination, show_path, show_text
-from meshc.source import Span
+from meshc.source import BUILTIN, Span
 
 NO_ROUTE: Final = "404: no route"
 
@@ -131,7 +131,10 @@ _FORWARDED: Final[Mapping[str, Callable[[Settings], str]]] = {
 
 
 def span_of(name: str, route: Route) -> Span | None:
-    """Where a setting of a route is written. Where it has no place of its own, that is the route, if it asks for anything."""
+    """Where a setting of a route is written. Where it has no place of its own, that is the route, if it asks for anything.
+
+    A setting that nothing says, and that is there all the same, is the route's own as well.
+    """
     settings = route.settings
     written = dict(settings.spans)
     first: Mapping[str, tuple[Span, ...]] = {
@@ -146,4 +149,5 @@ def span_of(name: str, route: Route) -> Span | None:
         "rewrite host": tuple(filter(None, (written.get("rewrite_host"),))),
     }
     asks = bool(route.methods) or route.path != ANY_PATH or route.condition != ALWAYS or route.callers is not None
-    return next(iter(first[name]), route.span if asks else None)
+    places = first[name]
+    return next((one for one in places if one != BUILTIN), route.span if asks or places else None)

@@ -22,7 +22,7 @@ def _nothing(_: Record) -> None:
 
 
 class ProxySidecars:
-    """A reference proxy for each instance of a placed mesh. `sink` is told of every request.
+    """A reference proxy for each instance of a placed mesh. `sink` is told of every request, `count` why connections and bytes were refused before one.
 
     `applications` says where a workload's application is, if it is not the placed one.
     """
@@ -33,10 +33,12 @@ class ProxySidecars:
         *,
         sink: Callable[[Record], None] = _nothing,
         applications: Mapping[WorkloadKey, Address] | None = None,
+        count: Callable[[str], None] | None = None,
     ) -> None:
         self._placed = placed
         self._sink = sink
         self._applications = applications or {}
+        self._count = count
         self._running: list[Sidecar] = []
         self.inbound: Mapping[PortKey, int] = {
             (workload.namespace, workload.name, port.number): inbound_ports(workload, port)[0]
@@ -57,7 +59,8 @@ class ProxySidecars:
             for workload in self._placed.mesh.workloads:
                 key = (workload.namespace, workload.name)
                 for instance in (*placement.instances[key], *placement.visitors.get(key, ())):
-                    sidecar = Sidecar(prepare(self._placed.mesh, self._site(workload, instance)), sink=self._sink)
+                    setup = prepare(self._placed.mesh, self._site(workload, instance))
+                    sidecar = Sidecar(setup, sink=self._sink, count=self._count)
                     stack.push_async_callback(sidecar.stop)
                     await sidecar.start()
                     self._running.append(sidecar)

@@ -1,10 +1,15 @@
 """Declarations of services and of authentication, as they are written."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from meshc import ir
 from meshc.semantics.show import show_text
+
+_ISSUER_NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+")
+"""With a dash, so that no word of the language is one."""
 
 
 def mesh_block(mesh: ir.Mesh, name: str, defaults: Sequence[str]) -> str:
@@ -75,14 +80,30 @@ def _name(text: str) -> str:
 
 
 def with_issuer_names(workload: ir.Workload) -> ir.Workload:
-    """The workload with names for its issuers that a program can hold; meshes have none."""
-    jwts = dict.fromkeys(replace(jwt, name="") for port in workload.ports for jwt in port.jwts)
-    names = {jwt: f"issuer-{number}" for number, jwt in enumerate(jwts, 1)}
-    ports = (
-        replace(port, jwts=tuple(replace(jwt, name=names[replace(jwt, name="")]) for jwt in port.jwts))
-        for port in workload.ports
-    )
-    return replace(workload, ports=tuple(ports))
+    """The workload with names for its issuers that a program can hold; meshes have none. Whatever order they come in, they have the same."""
+    jwts = sorted({replace(jwt, name="") for port in workload.ports for jwt in port.jwts}, key=_issuer_order)
+    names: dict[ir.Jwt, str] = {}
+    for number, jwt in enumerate(jwts, 1):
+        name = _issuer_name(jwt.issuer) or f"issuer-{number}"
+        names[jwt] = name if name not in names.values() else f"{name}-{number}"
+
+    def named(port: ir.PortPolicy) -> ir.PortPolicy:
+        found = (replace(jwt, name=names[replace(jwt, name="")]) for jwt in port.jwts)
+        return replace(port, jwts=tuple(sorted(found, key=lambda jwt: jwt.name)))
+
+    return replace(workload, ports=tuple(map(named, workload.ports)))
+
+
+def _issuer_order(jwt: ir.Jwt) -> tuple[object, ...]:
+    """All that tells two issuers of a workload apart."""
+    return jwt.issuer, jwt.audiences, jwt.jwks_kind, jwt.jwks, jwt.from_headers, jwt.forward, jwt.required
+
+
+def _issuer_name(issuer: str) -> str | None:
+    """An issuer by its host, `accounts-google-com`; None where that makes no name."""
+    host = issuer.partition("://")[2].partition("/")[0].partition(":")[0] or issuer
+    name = host.lower().replace(".", "-")
+    return name if _ISSUER_NAME.fullmatch(name) else None
 
 
 def authenticate_block(workload: ir.Workload, name: str, inherited: ir.MtlsMode) -> str:

@@ -9,6 +9,8 @@ from meshc.semantics.show import Names, show_principals
 
 LEAST: int = 2
 """Members, and uses, of what becomes a group."""
+MOST_NAMED: int = 2
+"""Services that the name of a group names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,30 @@ class Groups:
 
 
 def find_groups(mesh: ir.Mesh, names: Names) -> Groups:
-    """The groups of a mesh, numbered in the order of its services."""
+    """The groups of a mesh, called by the services that they call, in the order of these."""
+    uses: dict[str, list[str]] = {}
     owners: tuple[ir.Workload | ir.External, ...] = (*mesh.workloads, *mesh.externals)
-    ports = [port for one in owners for port in one.ports]
-    named = [rule.principals for port in ports for stage in port.access for rule in stage.rules]
-    named += [route.callers for port in ports for route in port.routes if route.callers is not None]
-    uses = Counter(show_principals(one, names) for one in named if len(one.include) >= LEAST and not one.exclude)
-    often = [members for members, count in uses.items() if count >= LEAST]
-    return Groups(names, {members: f"callers-{number}" for number, members in enumerate(often, 1)})
+    for owner in owners:
+        for one in _named(owner):
+            if len(one.include) >= LEAST and not one.exclude:
+                uses.setdefault(show_principals(one, names), []).append(owner.name)
+    often = {members: tuple(dict.fromkeys(called)) for members, called in uses.items() if len(called) >= LEAST}
+    count: Counter[str] = Counter()
+    declared: dict[str, str] = {}
+    for members, called in often.items():
+        name = _name(called)
+        count[name] += 1
+        declared[members] = name if count[name] == 1 else f"{name}-{count[name]}"
+    return Groups(names, declared)
+
+
+def _named(owner: ir.Workload | ir.External) -> Iterator[ir.Principals]:
+    for port in owner.ports:
+        yield from (rule.principals for stage in port.access for rule in stage.rules)
+        yield from (route.callers for route in port.routes if route.callers is not None)
+
+
+def _name(called: tuple[str, ...]) -> str:
+    """What callers of some services are called as a group."""
+    shown = called if len(called) <= MOST_NAMED else (called[0], "others")
+    return f"callers-of-{'-and-'.join(shown)}"

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Final
 
 from meshc.importing.settings import Setting
+from meshc.source import BUILTIN
 
 LEAST: Final = 2
 """Settings, and uses, of what becomes a profile."""
@@ -14,16 +15,22 @@ LEAST_ALONE: Final = 3
 """Uses of a single setting that becomes one, if it is worth a name at all."""
 LONG: Final = 20
 """Letters of a setting that is."""
+MESH_DEFAULTS: Final = "mesh-defaults"
+"""The name of a profile of settings that no file holds: what a mesh does where nothing is said."""
 MOST_COMPARED: Final = 200
 """Different blocks of which each pair is looked at for what it has in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A profile and its lines. A block uses the first profile of which it has all lines."""
+    """A profile and its lines. A block uses the first profile of which it has all lines.
+
+    `is_unsaid`: no file holds any of it, and a mesh does all of that by itself.
+    """
 
     name: str
     texts: tuple[str, ...]
+    is_unsaid: bool = False
 
     def is_used(self, settings: Sequence[Setting]) -> bool:
         """Whether a block with these settings uses it."""
@@ -34,14 +41,17 @@ def find_profiles(blocks: Sequence[Sequence[Setting]]) -> tuple[Profile, ...]:
     """Profiles of which each saves the most lines, of the blocks that use none of those before it."""
     left = [{one.text: one.key for one in some if one.is_shared} for some in blocks]
     order = {text: place for some in left for place, text in enumerate(some)}
+    unsaid = {one.text for some in blocks for one in some if one.span == BUILTIN}
     found: list[Profile] = []
     names: Counter[str] = Counter()
     while (best := _best(left)) is not None:
         texts = tuple(sorted(best, key=lambda text: (order[text], text)))
         keys = next(some for some in left if best <= some.keys())
-        name = "-and-".join(dict.fromkeys(_word(keys[text]) for text in texts))
+        is_unsaid = unsaid.issuperset(texts)
+        name = MESH_DEFAULTS if is_unsaid else "-and-".join(dict.fromkeys(_word(keys[text]) for text in texts))
         names[name] += 1
-        found.append(Profile(name=name if names[name] == 1 else f"{name}-{names[name]}", texts=texts))
+        shown = name if names[name] == 1 else f"{name}-{names[name]}"
+        found.append(Profile(name=shown, texts=texts, is_unsaid=is_unsaid))
         left = [some for some in left if not best <= some.keys()]
     return tuple(found)
 

@@ -79,7 +79,10 @@ def import_program(reading: Reading, name: str, describe: Describe = unknown_obj
 
 
 def _prepared(mesh: ir.Mesh) -> ir.Mesh:
-    """The mesh with names for its issuers, with a last route on every port, and without modes of mTLS outside of it."""
+    """The mesh with names for its issuers, with a last route on every port, and without modes of mTLS outside of it.
+
+    Ports that are called as what they speak have no name: manifests name all of them, and nobody writes `http as http`.
+    """
     externals = [
         replace(one, ports=tuple(replace(port, mtls=ir.MtlsMode.OFF) for port in one.ports)) for one in mesh.externals
     ]
@@ -91,7 +94,8 @@ def _prepared(mesh: ir.Mesh) -> ir.Mesh:
 
 
 def _routed(owner: ir.Workload | ir.External) -> tuple[ir.PortPolicy, ...]:
-    return tuple(routed(port, (owner.namespace, owner.name, port.number)) for port in owner.ports)
+    ports = (replace(port, name=None) if port.name == port.protocol.value else port for port in owner.ports)
+    return tuple(routed(port, (owner.namespace, owner.name, port.number)) for port in ports)
 
 
 def _closed_where_unknown(mesh: ir.Mesh, unknown: Sequence[Unknown]) -> tuple[ir.Mesh, list[Omitted]]:

@@ -79,10 +79,31 @@ def _meet(one: ir.Rule, other: ir.Rule) -> ir.Rule | None:
 
 def _stage(stage: ir.Stage, groups: Groups) -> Iterator[Written]:
     effect = f"{'shadow ' if stage.shadow else ''}{stage.effect.value}"
-    for rule in stage.rules:
+    for rule in _with_all_callers(stage.rules):
         for condition in _alternatives(rule.condition, rule.span):
             text = show_rule_body(rule.principals, condition, groups.names)
             yield Written(f"{effect} {groups.shortened(rule.principals, text)}", rule.span)
+
+
+def _with_all_callers(rules: tuple[ir.Rule, ...]) -> Iterator[ir.Rule]:
+    """The rules, with those that stand at one place and differ in their callers alone as one."""
+    waiting: ir.Rule | None = None
+    for rule in rules:
+        if waiting is not None and _is_same_but_callers(waiting, rule):
+            include = tuple(dict.fromkeys((*waiting.principals.include, *rule.principals.include)))
+            waiting = replace(waiting, principals=ir.Principals(include))
+            continue
+        if waiting is not None:
+            yield waiting
+        waiting = rule
+    if waiting is not None:
+        yield waiting
+
+
+def _is_same_but_callers(one: ir.Rule, other: ir.Rule) -> bool:
+    is_plain = not one.principals.exclude and not other.principals.exclude
+    what = [(rule.span, rule.condition, rule.because, rule.until) for rule in (one, other)]
+    return is_plain and what[0] == what[1]
 
 
 def _alternatives(condition: ir.Condition, span: Span) -> Iterator[ir.Condition]:

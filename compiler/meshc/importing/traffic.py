@@ -150,6 +150,8 @@ def profile_lines(traffic: Traffic) -> Iterator[Line]:
     for profile in traffic.profiles:
         users = [one for some in traffic.blocks.values() for one in some if profile.is_used(one.settings)]
         yield Line("")
+        if profile.is_unsaid:
+            yield Line("## What the mesh does where its configuration says nothing.")
         yield Line(f"profile {profile.name} {{")
         for text in profile.texts:
             told = tuple(

@@ -41,6 +41,16 @@ class Channel:
         """Whether nothing can be sent any more."""
         return self._writer.is_closing()
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait to be sent."""
+        return self._writer.transport.get_write_buffer_size()
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is TLS that ends here."""
+        return self._tls is not None
+
     async def secure(self, tls: Tls) -> Established:
         """Shake hands. Raises BrokenOffError, after the other end was told."""
         self._tls = tls

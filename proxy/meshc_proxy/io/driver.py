@@ -22,6 +22,9 @@ from meshc_proxy.wire.events import (
     Writable,
 )
 
+LINGER_S: Final = 2.0
+"""How long the other end may take, once all is over, to read something more or to close."""
+
 _MOST_HELD: Final = 64 * 1024
 """How many bytes of bodies wait in a connection's exchanges before it is read no further."""
 
@@ -91,6 +94,9 @@ class Driver:
             self.channel.write(self.connection.send(event))
         finally:
             self._after()
+            if isinstance(event, Reset) and self._handler is None and self.connection.done:
+                # Nobody wants the rest of the answer: what the upstream still sends is not even read.
+                self.channel.abort()
 
     async def drain(self) -> None:
         await self.channel.drain()
@@ -112,6 +118,9 @@ class Driver:
             await self._read_all()
         except BrokenOffError:
             self._dispatch(self.connection.receive_eof(time.monotonic()))
+        except asyncio.CancelledError:
+            self.channel.abort()
+            raise
         finally:
             await self._end()
 
@@ -161,6 +170,7 @@ class Driver:
         if self.connection.done and not self._closed:
             self._closed = True
             self.channel.finish()
+            self._await_close()
 
     def _dispatch(self, events: tuple[Event, ...]) -> None:
         for event in events:
@@ -213,12 +223,25 @@ class Driver:
                 self.channel.abort()
             self._wake.set()
 
+    def _await_close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(LINGER_S, self._linger, self.channel.unsent)
+
+    def _linger(self, before: int) -> None:
+        if 0 < self.channel.unsent < before:
+            self._await_close()
+        else:
+            self.channel.abort()
+
     def _arm(self) -> None:
+        if self._closed:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         left = self.connection.deadline(time.monotonic())
-        if left is not None and not self._closed:
+        if left is not None:
             self._timer = asyncio.get_running_loop().call_later(left + 0.001, self._expire)
 
     def _expire(self) -> None:

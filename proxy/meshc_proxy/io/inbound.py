@@ -28,6 +28,7 @@ from meshc_proxy.policy.texts import decoded
 from meshc_proxy.wire.bridge import value_of
 from meshc_proxy.wire.events import MisuseError, Refused, RequestHead
 from meshc_proxy.wire.http2_sides import Http2Server
+from meshc_proxy.wire.limits import ServerLimits
 from meshc_proxy.wire.sniff import Spoken as First
 from meshc_proxy.wire.sniff import sniff
 from meshc_proxy.wire.spiffe import SpiffeId
@@ -45,6 +46,11 @@ class Host(Protocol):
     @property
     def setup(self) -> Setup:
         """What it runs now."""
+        ...
+
+    @property
+    def limits(self) -> ServerLimits:
+        """What its clients may take."""
         ...
 
     def tell(self, record: Record) -> None:
@@ -73,15 +79,15 @@ async def serve_inbound(host: Host, number: int, channel: Channel) -> None:
         channel.abort()
         return
     if port.protocol is Spoken.TLS:
-        sni = await hello_of(channel)
+        sni = await hello_of(channel, host.limits)
         await _connection(host, port, listening, channel, Peer(identity=None, address=channel.remote), sni=sni)
         return
-    identity, protocol, is_secure = await _verify(setup, port, channel)
+    identity, protocol, is_secure = await _verify(setup, port, channel, host.limits)
     if not port.protocol.is_http:
         await _connection(host, port, listening, channel, Peer(identity=identity, address=channel.remote))
         return
     scheme = b"https" if is_secure else b"http"
-    connection = await http_connection(channel, protocol, scheme)
+    connection = await http_connection(channel, protocol, scheme, host.limits)
     peer = Peer(identity=identity, address=channel.remote)
     carrier = _Requests(host, number, peer)
     driver = Driver(connection, channel, handler=carrier.handle, on_refused=carrier.refused)
@@ -93,14 +99,16 @@ async def serve_inbound(host: Host, number: int, channel: Channel) -> None:
         host.drop(driver)
 
 
-async def _verify(setup: Setup, port: PortPolicy, channel: Channel) -> tuple[SpiffeId | None, str, bool]:
+async def _verify(
+    setup: Setup, port: PortPolicy, channel: Channel, limits: ServerLimits
+) -> tuple[SpiffeId | None, str, bool]:
     """Who has come, what ALPN chose, and whether it is TLS. STRICT never takes anything else."""
     match port.mtls:
         case MtlsMode.OFF:
             return None, "", False
         case MtlsMode.PERMISSIVE:
             # A client that waits for the server to speak first is no TLS client.
-            first = await peek(channel, sniff, may_be_silent=not port.protocol.is_http)
+            first = await peek(channel, sniff, limits.first_seconds, may_be_silent=not port.protocol.is_http)
             if first is not First.TLS:
                 return None, "", False
             mode = PeerMode.OPTIONAL

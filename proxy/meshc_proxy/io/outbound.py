@@ -30,7 +30,7 @@ from meshc_proxy.wire.events import MisuseError, Refused, RequestHead, ResetReas
 
 async def serve_outbound(host: Host, channel: Channel) -> None:
     """Carry one connection of the application's to the listener that takes all of its HTTP. Raises as `serve_inbound`."""
-    connection = await http_connection(channel, "", b"http")
+    connection = await http_connection(channel, "", b"http", host.limits)
     calls = _Calls(host, channel.remote)
     driver = Driver(connection, channel, handler=calls.handle, on_refused=calls.refused)
     calls.driver = driver
@@ -44,7 +44,7 @@ async def serve_outbound(host: Host, channel: Channel) -> None:
 async def serve_way(host: Host, way: Way, channel: Channel) -> None:
     """Carry one connection of the application's to a destination of bytes."""
     setup = host.setup
-    sni = await hello_of(channel) if _is_tls(setup, way) else None
+    sni = await hello_of(channel, host.limits) if _is_tls(setup, way) else None
     record = _record(setup, f"{way.to[0]}.{way.to[1]}:{way.to[2]}", channel.remote)
     record.server_name = sni
     try:

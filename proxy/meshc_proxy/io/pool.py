@@ -33,7 +33,7 @@ class ConnectError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where and how to connect: `protocols` in order of preference, `secure` makes the TLS of a connection, `server` is the
-    identity that must answer, None where the name was verified or there is no TLS. Times are in seconds.
+    identity that must answer, None where the name was verified or there is no TLS; `server_name` is that name. Times are in seconds.
     """
 
     address: Address
@@ -42,6 +42,7 @@ class Endpoint:
     server: SpiffeId | None = None
     source: str | None = None
     connect_s: float = CONNECT_S
+    server_name: str | None = None
 
 
 async def connect(endpoint: Endpoint) -> tuple[Channel, Established | None]:
@@ -83,7 +84,13 @@ class Pool:
         self._shared: list[Driver] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
-        self._closed = False
+        self._failed: tuple[float, str] | None = None
+        self.is_closed = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is closed, and nothing is under way any more."""
+        return self.is_closed and not self._tasks
 
     async def begin(self, head: RequestHead) -> tuple[Exchange, Driver]:
         """Send a request's head, on an old connection or a new one. Raises ConnectError, BrokenOffError and MisuseError.
@@ -96,19 +103,19 @@ class Pool:
         driver = self._free() or await self._shared_or_new()
         return await self._send(driver, head, reused=driver.began > 0)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Take no more requests; what is under way may finish."""
-        self._closed = True
-        for driver in (*self._idle, *self._shared):
+        self.is_closed = True
+        for driver in self._idle:
             driver.leave()
-            if isinstance(driver.connection, Http2Client):
-                driver.leave()
+        for driver in tuple(self._shared):
+            self._retire(driver)
         self._idle.clear()
         self._shared.clear()
 
     async def abort(self) -> None:
         """End every connection now."""
-        await self.close()
+        self.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -117,8 +124,19 @@ class Pool:
         """Many requests that come at once wait for one HTTP/2 connection, rather than each opening one."""
         if HTTP2 not in self.endpoint.protocols:
             return await self._open()
+        asked = time.monotonic()
         async with self._opening:
-            return self._free() or await self._open()
+            driver = self._free()
+            if driver is not None:
+                return driver
+            if self._failed is not None and self._failed[0] >= asked:
+                # What failed for the first of them failed for all: else each waits for as long again.
+                raise ConnectError(self._failed[1])
+            try:
+                return await self._open()
+            except ConnectError as error:
+                self._failed = (time.monotonic(), str(error))
+                raise
 
     async def _open(self) -> Driver:
         channel, established = await connect(self.endpoint)
@@ -129,6 +147,7 @@ class Pool:
         driver = Driver(connection, channel)
         if is_http2:
             self._shared.append(driver)
+            driver.on_idle = lambda: self._retire(driver)
             driver.channel.write(connection.output())
         else:
             driver.on_idle = lambda: self._keep(driver)
@@ -148,10 +167,19 @@ class Pool:
     def _keep(self, driver: Driver) -> None:
         connection = driver.connection
         if isinstance(connection, Http1Client) and connection.reusable and not driver.is_over and not driver.active:
-            if self._closed:
+            if self.is_closed:
                 driver.leave()
             elif driver not in self._idle:
                 self._idle.append(driver)
+
+    def _retire(self, driver: Driver) -> None:
+        """A connection of many requests, in a pool that is closed, ends with the last of them.
+
+        It is not announced before: servers that are made with h2 answer nothing more once a client has said GOAWAY.
+        """
+        if self.is_closed and not driver.active and not driver.is_over:
+            driver.leave()
+            driver.leave()
 
     def _take_idle(self) -> Driver | None:
         while self._idle:

@@ -24,14 +24,18 @@ class Secrets:
         self._directory = Path(directory)
         self._ca_file = Path(ca_file)
         try:
-            bundles = {domain: (self._directory / f"{domain}.pem").read_bytes() for domain in trust_domains}
-            self._trust = Trust.from_pem(bundles)
+            self._bundles = {domain: (self._directory / f"{domain}.pem").read_bytes() for domain in trust_domains}
+            self._trust = Trust.from_pem(self._bundles)
             self._servers = {mode: self._own(server_context(self._trust, mode)) for mode in PeerMode}
             self._clients: dict[tuple[str, ...], ssl.SSLContext] = {}
         except OSError as error:
             raise SecretsError(f"{error.filename or self._directory}: {error.strerror or error}") from error
         except ValueError as error:
             raise SecretsError(f"{self._directory}: {error}") from error
+
+    def trusts_all_of(self, other: "Secrets") -> bool:
+        """Whether the authorities are the same, so that who was verified by `other` would be verified again."""
+        return self._bundles == other._bundles
 
     def serve(self, mode: PeerMode) -> Tls:
         """The TLS of a connection that has come in."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Final
@@ -15,9 +16,11 @@ from meshc_proxy.io.outbound import serve_outbound, serve_way
 from meshc_proxy.io.records import Record, Sink
 from meshc_proxy.io.secrets import SecretsError
 from meshc_proxy.io.setup import REFRESH_S, Setup, refresh
+from meshc_proxy.wire.limits import ServerLimits
 
 _LOG: Final = logging.getLogger("meshc.proxy")
 _BACKLOG: Final = 512
+_ANNOUNCED_S: Final = 1.0
 
 Serve = Callable[[Channel], Awaitable[None]]
 
@@ -29,8 +32,16 @@ class ListenError(Exception):
 class Sidecar:
     """One running sidecar. `sink` takes a record of every request, `count` the reason of whatever was refused before one."""
 
-    def __init__(self, setup: Setup, *, sink: Sink, count: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        sink: Sink,
+        count: Callable[[str], None] | None = None,
+        limits: ServerLimits | None = None,
+    ) -> None:
         self.setup = setup
+        self.limits = limits or ServerLimits()
         self._sink = sink
         self._count = count
         self._servers: dict[Address, asyncio.Server] = {}
@@ -67,9 +78,23 @@ class Sidecar:
             raise
         self.setup = setup
         await self._close(set(self._servers) - set(self._serves))
-        await old.upstreams.close()
+        old.upstreams.close()
+        if not setup.secrets.trusts_all_of(old.secrets):
+            self._part_with_verified()
         if setup.remote_sets():
             await self._fetch(setup)
+
+    def _part_with_verified(self) -> None:
+        """Whom an authority vouched for that may be none any more finishes what has begun, and must come again."""
+        secure = [driver for driver in self._drivers if driver.channel.is_secure]
+        for driver in secure:
+            driver.leave()
+        asyncio.get_running_loop().call_later(_ANNOUNCED_S, self._leave_again, secure)
+
+    def _leave_again(self, drivers: Iterable[Driver]) -> None:
+        for driver in drivers:
+            if driver in self._drivers:
+                driver.leave()
 
     async def drain(self, grace_s: float) -> None:
         """Take nothing new, let what is under way finish, for so many seconds at most; then stop."""
@@ -80,7 +105,7 @@ class Sidecar:
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 # Clients have seen the announcement after a while; then streams that they begin are refused (RFC 9113 6.8).
-                await asyncio.sleep(min(1.0, grace_s / 4))
+                await asyncio.sleep(min(_ANNOUNCED_S, grace_s / 4))
                 for driver in tuple(self._drivers):
                     driver.leave()
                 while self._tasks:
@@ -166,9 +191,14 @@ class Sidecar:
             task.add_done_callback(self._tasks.discard)
 
         try:
-            return await asyncio.start_server(accept, address.host, address.port, limit=BLOCK, backlog=_BACKLOG)
+            # asyncio accepts as many at once as its backlog says, and complains as often where there are no descriptors.
+            server = await asyncio.start_server(accept, address.host, address.port, limit=BLOCK, backlog=1)
+            for one in server.sockets:
+                with socket.fromfd(one.fileno(), one.family, one.type) as listening:
+                    listening.listen(_BACKLOG)
         except OSError as error:
             raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from error
+        return server
 
     async def _serve(self, address: Address, channel: Channel) -> None:
         serve = self._serves.get(address)

@@ -97,6 +97,7 @@ class _Process:
             raise ConfigurationError(str(error)) from error
         self._say_where()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._unhandled)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ask)
         watching = asyncio.create_task(self._watch())
@@ -106,6 +107,14 @@ class _Process:
         await admin.stop()
         await metrics.stop()
         self._logs.close()
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        if "socket" in context and isinstance(error, OSError):
+            # asyncio leaves the listener alone for a second.
+            self._running.say(f"no connection can be accepted for now: {error.strerror}")
+        else:
+            loop.default_exception_handler(context)
 
     def _ask(self) -> None:
         self._asked.set()

@@ -81,6 +81,7 @@ class Upcall:
     _timed_out: bool = False
     _used_up: bool = False
     _idled: bool = False
+    _answering: bool = False
     _timer: asyncio.TimerHandle | None = None
     _idle_timer: asyncio.TimerHandle | None = None
     _moved: float = 0.0
@@ -102,7 +103,11 @@ class Upcall:
             else:
                 await self._pass_on(opened)
         except (_LeftError, CallerLeftError, ExchangeEndedError):
-            note_left(self.record, self.down)
+            if self._timed_out or self._idled:
+                reply = self._late()
+                note_flag(self.record, reply.flag, reply.details)
+            else:
+                note_left(self.record, self.down)
         finally:
             self.record.bytes_in = self._body.bytes
             for timer in (self._timer, self._idle_timer):
@@ -250,6 +255,7 @@ class Upcall:
             self.record.status = head.status
             note_flag(self.record, Flag.RETRIES_USED_UP if self._used_up else Flag.NONE, "via_upstream")
             note_grpc(self.record, headers)
+            self._answering = True
             await self.down.send(
                 ResponseHead(stream=self.down.stream, status=head.status, headers=headers, ends=head.ends)
             )
@@ -283,7 +289,7 @@ class Upcall:
 
     def _cut(self, opened: _Open, reason: ResetReason) -> None:
         """The answer broke off: its reader must not take it for whole."""
-        if self.down.reset_by is not None:
+        if self.down.reset_by is not None and not (self._timed_out or self._idled):
             raise _LeftError
         if self._timed_out or self._idled:
             reply = self._late()
@@ -304,8 +310,7 @@ class Upcall:
 
     def _expire(self) -> None:
         self._timed_out = True
-        if self._current is not None:
-            self._current.reset(ResetReason.CANCELLED)
+        self._give_up()
 
     def _watch_idle(self) -> None:
         if self.settings.idle_timeout_ms is None or self._idle_timer is not None:
@@ -322,8 +327,14 @@ class Upcall:
             self._idle_timer = loop.call_later(left, self._look_idle)
             return
         self._idled = True
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """End what is under way; of an answer that has begun its reader, who may be the one who stopped, as well."""
         if self._current is not None:
             self._current.reset(ResetReason.CANCELLED)
+        if self._answering:
+            self.down.reset(ResetReason.TRUNCATED)
 
     def _stop_timers(self) -> None:
         if self._timer is not None:

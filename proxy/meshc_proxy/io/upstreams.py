@@ -30,12 +30,14 @@ class Chooser:
 class Upstreams:
     """The destinations of one sidecar, for one generation of its configuration."""
 
-    def __init__(self, mesh: Mesh, site: Site, secrets: Secrets) -> None:
+    def __init__(self, mesh: Mesh, site: Site, secrets: Secrets, *, most_pools: int | None = None) -> None:
         owners: tuple[Workload | External, ...] = (*mesh.workloads, *mesh.externals)
         self._owners = {(one.namespace, one.name, port.number): (one, port) for one in owners for port in one.ports}
         self._site = site
         self._secrets = secrets
-        self._pools: dict[tuple[PortKey, Address], Pool] = {}
+        self._most_pools = most_pools
+        self._pools: dict[tuple[PortKey, Address, str | None], Pool] = {}
+        self._leaving: list[Pool] = []
         self._turns: dict[tuple[PortKey, str | None], int] = {}
         self._applications: dict[int, Pool] = {}
 
@@ -54,13 +56,22 @@ class Upstreams:
 
     def pool(self, destination: Destination, endpoint: Endpoint) -> Pool:
         """The connections to an endpoint."""
-        key = ((destination.namespace, destination.service, destination.port), endpoint.address)
-        found = self._pools.get(key)
+        line = (destination.namespace, destination.service, destination.port)
+        # Names of one address may be sites of different owners: a connection that was verified for one is not the other's.
+        key = (line, endpoint.address, endpoint.server_name)
+        found = self._pools.pop(key, None)
         if found is None:
-            if len(self._pools) >= _MOST_POOLS:
-                self._pools.pop(next(iter(self._pools)))
-            found = self._pools[key] = Pool(endpoint)
+            self._make_room()
+            found = Pool(endpoint)
+        self._pools[key] = found
         return found
+
+    def _make_room(self) -> None:
+        """Part with the connections that were used the longest ago; what is under way on them may finish."""
+        if len(self._pools) >= (self._most_pools or _MOST_POOLS):
+            oldest = self._pools.pop(next(iter(self._pools)))
+            oldest.close()
+            self._leaving = [one for one in (*self._leaving, oldest) if not one.is_over]
 
     def application(self, port: PortPolicy, address: Address) -> Pool:
         """The connections to the own application's port."""
@@ -69,14 +80,14 @@ class Upstreams:
             found = self._applications[port.number] = Pool(Endpoint(address=address, protocols=_spoken(port.protocol)))
         return found
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Keep no connection that is idle; what is under way may finish."""
         for pool in (*self._pools.values(), *self._applications.values()):
-            await pool.close()
+            pool.close()
 
     async def abort(self) -> None:
         """End every connection."""
-        for pool in (*self._pools.values(), *self._applications.values()):
+        for pool in (*self._leaving, *self._pools.values(), *self._applications.values()):
             await pool.abort()
 
     def _meant(self, key: PortKey, owner: Workload | External, version: str | None, host: str | None) -> Iterator[Peer]:
@@ -117,7 +128,11 @@ class Upstreams:
                 return plain
             name = port.settings.tls_sni or host or owner.hosts[0]
             ca_file = port.settings.tls_ca_file
-            return replace(plain, secure=lambda: self._secrets.call_out(name, plain.protocols, ca_file))
+            return replace(
+                plain,
+                secure=lambda: self._secrets.call_out(name, plain.protocols, ca_file),
+                server_name=name,
+            )
         if port.mtls is MtlsMode.OFF or port.protocol is Protocol.TLS:
             return plain
         return replace(

@@ -69,3 +69,12 @@ class TlsLimits:
     handshake_seconds: float = 5.0
     handshake_bytes: int = 64 * _KIB
     chain_certificates: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """Limits of the connections that a sidecar accepts. `first_seconds` is how long a client may take to show what it speaks."""
+
+    first_seconds: float = 5.0
+    http1: Http1Limits = Http1Limits()
+    http2: Http2Limits = Http2Limits()

@@ -209,7 +209,7 @@ def test_every_file_of_the_corpus_has_a_verdict() -> None:
     assert {one.relative_to(root).as_posix() for one in root.rglob("*.yaml")} == set(VERDICTS)
 
 
-REVIEWS: Final = """traffic reviews uses load-balance-and-retry {
+REVIEWS: Final = """traffic reviews uses mesh-defaults {
   split reviews@v3
   route /** when header "end-user" == "jason" -> reviews@v2
 }
@@ -221,7 +221,7 @@ def test_bookinfo_is_what_a_person_would_have_written(here: Path, meshc: Run) ->
     assert meshc("import", *_with_what_it_needs(file), "-o", "out").status == 0
     text = Path("out/policies/default.mesh").read_text(encoding="utf-8")
     assert f" VirtualService reviews\n{REVIEWS}" in text
-    assert "traffic details uses load-balance-and-retry {}\n" in text
+    assert "traffic details uses mesh-defaults {}\n" in text
     whole = Path("out/policies/mesh.mesh").read_text(encoding="utf-8")
     assert whole.startswith("mesh imported {\n  default access allow\n  mtls permissive\n}\n")
 
@@ -246,7 +246,7 @@ def test_all_network_policies_of_an_application_together(here: Path, meshc: Run)
     text = Path("out/policies/default.mesh").read_text(encoding="utf-8")
     assert "access redis-cart {\n  allow cartservice\n}" in text
     assert "access emailservice {\n  allow checkoutservice\n}" in text
-    assert "allow group callers-1" in text
+    assert "allow group callers-of-cartservice-and-others" in text
 
 
 @pytest.mark.parametrize("kind", ["projectcalico.org/v3 NetworkPolicy", "cilium.io/v2 CiliumNetworkPolicy"])
@@ -327,3 +327,24 @@ def test_routes_of_gateways_are_not_imported(here: Path, meshc: Run) -> None:
     assert ran.status == 1
     assert "no port that is known: a gateway's routes cannot be said: it is no service of the mesh" in ran.err
     assert "-> cart-v2" in Path("out/policies/shop.mesh").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"configs": "x"}', "live.json:1: not understood: `configs` should be a list"),
+        ('{"configs":\n [{"bootstrap": 3}]}', "live.json:2: not understood: `bootstrap` should be a message"),
+        (
+            "static_resources:\n  listeners: [[1]]\n",
+            "live.json:2: not understood: `listeners` should be a list of messages",
+        ),
+    ],
+)
+def test_what_is_no_configuration_of_envoy_after_all(project: Path, meshc: Run, text: str, said: str) -> None:
+    """The place is named before it is said that nothing is left to import."""
+    (project / "live.json").write_text(text, encoding="utf-8")
+    ran = meshc("import", "--from", "envoy", "live.json", "-o", "out")
+    assert ran.status == 2
+    assert said in ran.err
+    assert "no Service among the files" in ran.err
+    assert not (project / "out").exists()

@@ -150,6 +150,29 @@ def test_a_policy_becomes_what_a_person_would_have_written() -> None:
     assert found.difference.is_empty
 
 
+def test_the_sources_of_one_rule_stand_together() -> None:
+    found = _from_istio(
+        "{selector: {matchLabels: {app: cart}}, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}},"
+        " {source: {namespaces: [bank]}}], to: [{operation: {methods: [GET]}}]}]}",
+    )
+    assert 'allow web, identity "spiffe://cluster.local/ns/bank/sa/*" to GET' in found.files["shop.mesh"]
+    assert found.difference.is_empty
+
+
+def test_ports_and_issuers_are_called_as_people_would_call_them() -> None:
+    jwt = 'issuer "%s" jwks url "https://idp.example/keys"'
+    mesh = _mesh(
+        "namespace shop\nservice cart in shop { port 80 http as http port 81 grpc as admin port 82 tcp as tcp }\n"
+        f"authenticate cart {{ jwt a {{ {jwt % 'https://accounts.google.com/x'} }} jwt b {{ {jwt % 'me'} }} "
+        f"jwt c {{ {jwt % 'https://accounts.google.com'} }} }}\n"
+    )
+    found = _imported(mesh)
+    text = found.files["shop.mesh"]
+    assert "port 80 http\n  port 81 grpc as admin\n  port 82 tcp\n" in text
+    assert all(f"jwt {name} {{" in text for name in ("accounts-google-com", "accounts-google-com-2", "issuer-3"))
+    assert found.difference.is_empty
+
+
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
@@ -190,6 +213,6 @@ def test_the_same_callers_become_a_group() -> None:
         "access a { allow web, mail to GET }\naccess b { allow web, mail to POST }\n"
     )
     found = _imported(mesh)
-    assert "group callers-1 = mail, web\n" in found.files["mesh.mesh"]
-    assert found.files["shop.mesh"].count("group callers-1") == 2
+    assert "group callers-of-a-and-b = mail, web\n" in found.files["mesh.mesh"]
+    assert found.files["shop.mesh"].count("group callers-of-a-and-b") == 2
     assert found.difference.is_empty

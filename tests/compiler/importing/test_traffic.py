@@ -170,8 +170,8 @@ def test_the_ports_of_a_service_that_say_the_same_have_one_block() -> None:
 
 def test_callers_that_are_named_twice_are_a_group() -> None:
     text = _said("traffic cart { route /a/** by web, cart -> cart@v1 route /b by web, cart -> cart@v2 }")
-    assert "group callers-1 = cart, web\n" in text
-    assert "route /a/** by group callers-1 -> cart@v1" in text
+    assert "group callers-of-cart = cart, web\n" in text
+    assert "route /a/** by group callers-of-cart -> cart@v1" in text
 
 
 def test_what_all_workloads_report_is_said_once() -> None:

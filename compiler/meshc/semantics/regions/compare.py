@@ -7,10 +7,11 @@ from enum import Enum
 from meshc.ir import Mesh
 from meshc.request import Request
 from meshc.semantics.decide import PortKey
+from meshc.semantics.regions.alike import is_alike
 from meshc.semantics.regions.boxes import cover
 from meshc.semantics.regions.describe import Part, describe
 from meshc.semantics.regions.diagram import Cell, Diagram, Region
-from meshc.semantics.regions.ports import Outcome, PortSide, is_alike, sides_of
+from meshc.semantics.regions.ports import Outcome, PortSide, sides_of
 from meshc.semantics.regions.space import Question, Space
 
 

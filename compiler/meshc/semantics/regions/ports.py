@@ -78,20 +78,6 @@ def sides_of(mesh: Mesh) -> dict[PortKey, PortSide]:
     return {side.key: side for side in sides}
 
 
-def is_alike(one: PortSide, other: PortSide) -> bool:
-    """Whether two ports let the same through for the plain reason that they say the same; False decides nothing."""
-    return _said(one) == _said(other)
-
-
-def _said(side: PortSide) -> tuple[object, ...]:
-    """Everything that an outcome depends on."""
-    port, mesh = side.port, side.mesh
-    domains = frozenset(mesh.trust_domains)
-    stages = tuple(stage for _, stage in side.stages)
-    http = (port.jwts, mesh.trusted_hops) if side.is_http else None
-    return side.key, side.is_external, port.protocol, port.mtls, domains, http, stages
-
-
 class Outcome(Enum):
     """What becomes of a well-formed request, in the server's order. One that is not well formed is answered with 400 anyway.
 

@@ -11,9 +11,10 @@ from meshc_envoy.read.process import check_process
 
 @dataclass(slots=True)
 class Sidecar:
-    """One Envoy: `node` says whose it is."""
+    """One Envoy: `node` says whose it is, `process` is the bootstrap, within a dump too (None: it is not there)."""
 
     message: Message
+    process: Message | None = None
     node: str = ""
     cluster: str = ""
     zone: str = ""
@@ -37,6 +38,7 @@ def sidecar(source: ConfigObject, notes: Notes) -> Sidecar:
 
 def _bootstrap(message: Message, found: Sidecar, notes: Notes) -> None:
     check_process(message, notes)
+    found.process = message
     _node(message.message("node"), found)
     resources = message.need("static_resources")
     resources.ignore("secrets")
@@ -72,7 +74,7 @@ def _node(node: Message | None, found: Sidecar) -> None:
 def _dump(message: Message, found: Sidecar, notes: Notes) -> None:
     for one in message.messages("configs"):
         if one.has("bootstrap"):
-            bootstrap = one.need("bootstrap")
+            bootstrap = found.process = one.need("bootstrap")
             check_process(bootstrap, notes)
             _node(bootstrap.message("node"), found)
         found.listeners += _inner(one, (("static_listeners", "listener"),))

@@ -16,7 +16,7 @@ from meshc.source import Span
 from meshc.target import PortKey
 from meshc_envoy.balancing import Address
 from meshc_envoy.read.messages import Message
-from meshc_envoy.read.resilience import breaker, ejection, health_check
+from meshc_envoy.read.resilience import breaker, check_panic, ejection, health_check
 from meshc_envoy.read.transport import check_versions
 
 CLUSTER_NAME: Final = re.compile(r"([^/]+)/([^/:]+):([0-9]+)(?:/([^@#]+))?(?:@([^#]+))?(?:#.*)?")
@@ -119,12 +119,15 @@ class Clusters:
         if not cluster.has("cluster_type") and kind not in {"STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"}:
             raise cluster.error(f"clusters of type `{kind}` are not understood", "type")
         cluster.ignore("load_assignment", "eds_cluster_config", "cluster_type", "typed_extension_protocol_options")
+        check_panic(cluster)
         bounds, budget = breaker(cluster)
         connect = cluster.milliseconds("connect_timeout")
         balance = cluster.text("lb_policy")
         if balance not in _POLICIES:
             raise cluster.error(f"load balancing by `{balance}` is not understood", "lb_policy")
         server, sni, ca_file = _transport(cluster, owner)
+        if ca_file is not None and sni is None and not _verifies_names(cluster):
+            raise cluster.error("the server's certificate is not verified for the host that is asked for")
         settings = ir.Settings(
             connect_timeout_ms=None if connect in {None, _CONNECT_MS} else connect,
             circuit_breaker=bounds,
@@ -274,6 +277,15 @@ def speaks_http2(cluster: Message) -> bool:
         if name == _HTTP and options.has("explicit_http_config"):
             return options.need("explicit_http_config").has("http2_protocol_options")
     return cluster.has("http2_protocol_options")
+
+
+def _verifies_names(cluster: Message) -> bool:
+    """Whether each request's host is the name that the server must prove."""
+    for name, options in cluster.entries("typed_extension_protocol_options"):
+        asked = options.message("upstream_http_protocol_options")
+        if name == _HTTP and asked is not None:
+            return asked.flag("auto_sni") and asked.flag("auto_san_validation")
+    return False
 
 
 def _transport(cluster: Message, owner: ir.Workload | ir.External) -> tuple[str | None, str | None, str | None]:

@@ -14,6 +14,7 @@ from meshc_envoy.read.bootstraps import Sidecar
 from meshc_envoy.read.clusters import CLUSTER_NAME, server_of, speaks_http2
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.telemetry import caller_in, loggers_of
 
 _NAMED = "a sidecar's node id is its service's namespace and name"
 _CALLED = "a cluster is called by its destination, `<namespace>/<service>:<port>`"
@@ -24,12 +25,17 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
     """The known mesh with the services of all further sidecars."""
     names = {(one.namespace, one.name) for one in known.workloads}
     found: list[ir.Workload] = []
+    identities = _identities(sidecars)
     for car in sidecars:
         namespace, slash, name = car.node.partition("/")
         if slash and namespace and name and (namespace, name) not in names:
             names.add((namespace, name))
             notes.assume(_NAMED, car.message.place("node"))
-            found.append(_workload(known, car, namespace, name, notes))
+            identity = identities.get((namespace, name)) or _own_identity(car)
+            if identity is None:
+                identity = f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}"
+                notes.assume(f"the identity of `{namespace}/{name}` is `{identity}`", car.message.place("node"))
+            found.append(_workload(car, (namespace, name), identity, notes))
     called = _called(known, names, sidecars, notes)
     externals = [_external(key, one) for key, one in called.items() if one.hosts]
     found += [_destination(known, key, one) for key, one in called.items() if not one.hosts]
@@ -38,6 +44,27 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
         workloads=tuple(sorted((*known.workloads, *found), key=lambda one: (one.namespace, one.name))),
         externals=tuple(sorted((*known.externals, *externals), key=lambda one: (one.namespace, one.name))),
     )
+
+
+def _identities(sidecars: Sequence[Sidecar]) -> dict[tuple[str, str], str]:
+    """The identities that callers demand of services; none where they do not agree."""
+    asked: dict[tuple[str, str], set[str]] = {}
+    for name, cluster in (item for car in sidecars for item in car.clusters.items()):
+        named = CLUSTER_NAME.fullmatch(name)
+        try:
+            identity = None if named is None else server_of(cluster)[0]
+        except NotUnderstoodError:
+            continue  # whoever reads the cluster says so
+        if named is not None and identity is not None:
+            asked.setdefault((named[1], named[2]), set()).add(identity)
+    return {key: next(iter(found)) for key, found in asked.items() if len(found) == 1}
+
+
+def _own_identity(car: Sidecar) -> str | None:
+    """The identity that a sidecar's own logs say its calls have, if they agree on one."""
+    writers = [writer for listener in car.listeners for writer in loggers_of(listener)]
+    found = {source for one in writers if (source := caller_in(one)).startswith("spiffe://")}
+    return next(iter(found)) if len(found) == 1 else None
 
 
 @dataclass(slots=True)
@@ -115,20 +142,37 @@ def _external(key: tuple[str, str], one: _Called) -> ir.External:
     return ir.External(namespace=key[0], name=key[1], hosts=tuple(one.hosts), ports=ports, span=one.at.span)
 
 
-def _workload(known: ir.Mesh, car: Sidecar, namespace: str, name: str, notes: Notes) -> ir.Workload:
-    numbers = sorted(number for one in car.listeners if (number := _number(one)) is not None)
-    if numbers:
+def _workload(car: Sidecar, key: tuple[str, str], identity: str, notes: Notes) -> ir.Workload:
+    namespace, name = key
+    served = {number: one for one in car.listeners if (number := _number(one)) is not None}
+    if served:
         notes.assume(_NUMBERED, car.message.place("static_resources", "listeners"))
     return ir.Workload(
         namespace=namespace,
         name=name,
-        service_account=name,
-        identity=f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}",
+        service_account=identity.rpartition("/")[2],
+        identity=identity,
         labels={"app": name},
         discovery=ir.Discovery.KUBERNETES,
-        ports=tuple(_port(number, car.message) for number in numbers),
+        ports=tuple(replace(_port(one, car.message), protocol=_served(served[one], car)) for one in sorted(served)),
         span=car.message.span,
     )
+
+
+def _served(listener: Message, car: Sidecar) -> ir.Protocol:
+    """What a listener serves, as its filters and the cluster of its application say."""
+    clusters: list[str] = []
+    for chain in listener.messages("filter_chains"):
+        for one in chain.messages("filters"):
+            table = one.config()[1].message("route_config")
+            hosts = () if table is None else table.messages("virtual_hosts")
+            routes = (route for host in hosts for route in host.messages("routes"))
+            clusters += [route.need("route").text("cluster") for route in routes if route.has("route")]
+    if not clusters:
+        return ir.Protocol.TCP
+    application = car.clusters.get(clusters[0])
+    is_http2 = application is not None and speaks_http2(application)
+    return ir.Protocol.HTTP2 if is_http2 else ir.Protocol.HTTP
 
 
 def _number(listener: Message) -> int | None:

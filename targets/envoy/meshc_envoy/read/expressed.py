@@ -46,12 +46,10 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
                     used.setdefault(key, set()).add((identity, one.version))
                     asked.setdefault(key, set()).add(identity)
     identities = dict.fromkeys(one.identity for one in mesh.workloads)
+    said = _Held(lists=lists, used=used, zones=_zones(mesh), identities=identities.keys())
     return replace(
         mesh,
-        workloads=tuple(
-            _workload(one, _Held(lists=lists, used=used, zones=_zones(mesh), identities=identities.keys()))
-            for one in mesh.workloads
-        ),
+        workloads=tuple(_workload(one, said) for one in mesh.workloads),
         externals=tuple(_external(one, lists, asked) for one in mesh.externals),
     )
 

@@ -11,8 +11,9 @@ from meshc_envoy.read.atoms import Surroundings
 from meshc_envoy.read.clusters import Clusters
 from meshc_envoy.read.http_chain import RBAC, HttpChain, http_chain
 from meshc_envoy.read.hygiene import check_manager
+from meshc_envoy.read.identity_guard import check_identity_guard
 from meshc_envoy.read.messages import Message, NotUnderstoodError
-from meshc_envoy.read.notes import ONE_IDENTITY, Notes
+from meshc_envoy.read.notes import EARLY, ONE_IDENTITY, PLAIN_HOSTS, PLAIN_PATHS, Notes
 from meshc_envoy.read.process import check_listener_filters
 from meshc_envoy.read.route_marks import RouteMarks
 from meshc_envoy.read.rules import stage
@@ -22,7 +23,6 @@ MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.Ht
 TCP_PROXY: Final = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 NETWORK_RBAC: Final = "envoy.extensions.filters.network.rbac.v3.RBAC"
 _PATHS: Final = {"normalize_path": True, "merge_slashes": True, "path_with_escaped_slashes_action": "REJECT_REQUEST"}
-_ACTION: Final = "envoy.config.rbac.v3.Action"
 _NO_IDENTITY: Final = ir.Principals((ir.AnyPeer(),), (ir.AnyIdentity(),))
 
 IGNORED: Final = (
@@ -41,7 +41,6 @@ IGNORED: Final = (
     "request_id_extension",
     "upgrade_configs",
     "skip_xff_append",
-    "request_timeout",
     "always_set_request_id_in_response",
 )
 """Fields of a connection manager that change no decision: names, headers that it adds or drops, and words of its answers."""
@@ -122,6 +121,7 @@ def _chain(chain: Message, key: PortKey, clusters: Clusters, notes: Notes) -> Ch
         raise chain.error("the last filter of a chain, and no other, should pass on what arrives", "filters")
     if has_identities and not any(one.config()[1].has("matcher") for one in filters):
         notes.assume(ONE_IDENTITY, chain.span)
+    asked = any(one.config()[1].has("rules") for one in filters)
     for one in filters:
         kind, config = one.config()
         match kind:
@@ -130,9 +130,9 @@ def _chain(chain: Message, key: PortKey, clusters: Clusters, notes: Notes) -> Ch
                 _manager(config, found, key, clusters, notes)
                 stages += found.http.stages
             case _ if kind == TCP_PROXY:
-                _proxy(config, found, clusters)
+                _proxy(config, found, clusters, notes, is_decided=not asked or _is_admitted(encrypted))
             case _ if kind == NETWORK_RBAC and config.has("matcher"):
-                _identity_guard(config)
+                check_identity_guard(config)
             case _ if kind == NETWORK_RBAC:
                 stages += _network_stages(config, where)
             case _:
@@ -141,12 +141,19 @@ def _chain(chain: Message, key: PortKey, clusters: Clusters, notes: Notes) -> Ch
     return found
 
 
+def _is_admitted(encrypted: Mutual | None) -> bool:
+    """Whether a handshake admits those alone whom the program names."""
+    return encrypted is not None and encrypted.admitted is not None
+
+
 def _transport(chain: Message) -> str:
     match = chain.message("filter_chain_match")
     if match is None:
         return ""
     found = match.text("transport_protocol")
     match.finish()
+    if found not in {"", "raw_buffer", "tls"}:
+        raise match.error(f"the transport protocol `{found}` is not understood", "transport_protocol")
     return found
 
 
@@ -181,50 +188,12 @@ def _seen(stages: Sequence[ir.Stage], *, has_identities: bool) -> list[ir.Stage]
     return [one for place, one in enumerate(seen) if one not in seen[:place]]
 
 
-def _identity_guard(config: Message) -> None:
-    """The matcher that refuses certificates without exactly one URI name, or whose DNS names read like identities."""
-    matchers = config.need("matcher").need("matcher_list").messages("matchers")
-    rows = []
-    for one in matchers:
-        single = _only(_only(one, "predicate", "on_match"), "single_predicate")
-        kind, _ = _only(single, "input", "value_match").config()
-        pattern = _only(_only(single, "value_match", "input"), "safe_regex")
-        pattern.ignore("google_re2")
-        text = pattern.text("regex")
-        pattern.finish()
-        rows.append((kind.rpartition(".")[2], text, _action(_only(one, "on_match", "predicate"))))
-    config.ignore("stat_prefix")
-    config.finish()
-    matcher = config.need("matcher")
-    otherwise = _action(_only(matcher, "on_no_match", "matcher_list"))
-    wanted = [("DnsSanInput", r"\C*(?i:spiffe:)\C*", "DENY"), ("UriSanInput", "[^,]+", "ALLOW")]
-    if rows != wanted or otherwise != "DENY":
-        raise config.error("this matcher of connections is not understood")
-    config.ignore("stat_prefix")
-    config.finish()
-
-
-def _only(message: Message, name: str, *others: str) -> Message:
-    """A part of a message that has no more than that and `others`."""
-    found = message.need(name)
-    message.ignore(*others)
-    message.finish()
-    return found
-
-
-def _action(on_match: Message) -> str:
-    """What a matcher of connections does: no more than that is said."""
-    kind, action = _only(on_match, "action").config()
-    if kind != _ACTION:
-        raise action.error(f"the action `{kind}` is not understood")
-    action.ignore("name")
-    found = action.text("action", "ALLOW")
-    action.finish()
-    return found
-
-
-def _proxy(config: Message, found: Chain, clusters: Clusters) -> None:
-    config.ignore("stat_prefix", "upstream_connect_mode", "max_early_data_bytes", "access_log")
+def _proxy(config: Message, found: Chain, clusters: Clusters, notes: Notes, *, is_decided: bool) -> None:
+    config.ignore("stat_prefix", "max_early_data_bytes", "access_log")
+    mode = config.text("upstream_connect_mode", "IMMEDIATE")
+    # Rules wait for a caller's first byte; only a handshake decides before.
+    if mode != "ON_DOWNSTREAM_DATA" and not (mode == "ON_DOWNSTREAM_TLS_HANDSHAKE" and is_decided):
+        notes.assume(EARLY, config.span)
     if config.milliseconds("idle_timeout") != 0:
         raise config.error("a time limit of the server's side is not understood")
     found.target = clusters.application(config.text("cluster"), config)[0]
@@ -232,8 +201,7 @@ def _proxy(config: Message, found: Chain, clusters: Clusters) -> None:
 
 
 def _manager(manager: Message, found: Chain, key: PortKey, clusters: Clusters, notes: Notes) -> None:
-    manager.ignore(*IGNORED)
-    manager.ignore("tracing")
+    manager.ignore(*IGNORED, "tracing")
     old = manager.message("http_protocol_options")
     if old is not None:
         old.ignore("enable_trailers", "header_key_format", "accept_http_10")
@@ -243,21 +211,26 @@ def _manager(manager: Message, found: Chain, key: PortKey, clusters: Clusters, n
     hosts = manager.flag("strip_any_host_port"), manager.flag("strip_trailing_host_dot")
     paths = {name: manager.data.get(name) for name in _PATHS}
     manager.ignore(*_PATHS)
-    idle = manager.milliseconds("stream_idle_timeout")
     routes = _application_routes(manager, found, clusters)
     check_manager(manager, notes, is_inbound=True, takes_upgrades=not found.is_http2)
     marks = RouteMarks(routes)
     found.http = http_chain(manager, notes, (key,), is_outbound=False, metadata=marks.condition)
     found.hops = hops
-    atoms = [atom for one in found.http.stages for rule in one.rules for atom in atoms_of(rule.condition)]
+    rules = [rule.condition for one in found.http.stages for rule in one.rules]
+    conditions = (*rules, *(one.condition for one in found.http.limits), *(one.condition for one in found.http.logs))
+    atoms = [atom for one in conditions for atom in atoms_of(one)]
     kinds = {type(atom) for atom in atoms}
-    if paths != _PATHS and ir.PathIs in kinds:
-        raise manager.error("paths are tested that are not normalized as the language says")
+    if paths != _PATHS:
+        if ir.PathIs in kinds:
+            raise manager.error("paths are tested that are not normalized as the language says")
+        notes.assume(PLAIN_PATHS, manager.span)
     if not is_edge and any(isinstance(atom, ir.AddressIn) for atom in atoms):
         raise manager.error("addresses are tested that a caller may forge, without `use_remote_address`")
-    if hosts != (True, True) and ir.HostIs in kinds:
-        raise manager.error("hosts are tested with their ports or dots")
-    if idle != 0:
+    if hosts != (True, True):
+        if ir.HostIs in kinds:
+            raise manager.error("hosts are tested with their ports or dots")
+        notes.assume(PLAIN_HOSTS, manager.span)
+    if manager.milliseconds("stream_idle_timeout") != 0 or manager.milliseconds("request_timeout"):
         raise manager.error("a time limit of the server's side is not understood")
     manager.finish()
 

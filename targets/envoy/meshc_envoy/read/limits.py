@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from meshc import ir
+from meshc.target import Json
 from meshc_envoy.read.messages import Message
 
 Marks = Callable[[str], ir.Condition | None]
 """A key of RBAC's metadata -> the condition under which it is there; None where no filter leaves it."""
 
 RBAC_METADATA: Final = "envoy.filters.http.rbac"
-_ALWAYS: Final = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+_ALWAYS: Final[tuple[Json, ...]] = ({"numerator": 100, "denominator": "HUNDRED"}, {"numerator": 100})
+"""As it is written, and as a dump leaves the default out."""
 _UNBOUNDED: Final = 4_294_967_295
 _IDENTITY: Final = "connection.uri_san_peer_certificate"
 _STATE: Final = re.compile(r'filter_state\["([^"\\]+)"\]')
@@ -25,15 +27,19 @@ _ONE_LINE: Final = re.compile(
     r' && request\.headers\["(?P=name)"\]\.matches\(r"\^\[\^ \\t[,;]*\]\(\?:(?:\\C|\[\^[,;]+\])\*\[\^ \\t[,;]*\]\)\?\$"\)'
 )
 
+_COUNTED: Final = 16_384
+"""How many callers at least are to be told apart: who is forgotten may begin anew."""
+
 
 def limit(filter_: Message, state: Mapping[str, str], marks: Marks) -> ir.RateLimit:
     """Raises NotUnderstoodError for descriptors of another form; `state` are the format strings of the filter state."""
-    filter_.ignore(
-        "stat_prefix", "rate_limited_as_resource_exhausted", "max_dynamic_descriptors", "response_headers_to_add"
-    )
+    filter_.ignore("stat_prefix", "rate_limited_as_resource_exhausted", "response_headers_to_add")
+    counted = filter_.whole("max_dynamic_descriptors")
+    if counted is not None and counted < _COUNTED:
+        raise filter_.error("callers are counted one by one, and too few of them", "max_dynamic_descriptors")
     filter_.ignore("enable_x_ratelimit_headers", "status")
     for name in ("filter_enabled", "filter_enforced"):
-        if not filter_.has(name) or filter_.need(name).data.get("default_value") != _ALWAYS["default_value"]:
+        if not filter_.has(name) or filter_.need(name).data.get("default_value") not in _ALWAYS:
             raise filter_.error(f"`{name}` for less than all requests is not understood")
     bucket = filter_.need("token_bucket")
     descriptors, actions = filter_.messages("descriptors"), filter_.messages("rate_limits")

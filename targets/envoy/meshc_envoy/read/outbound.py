@@ -13,7 +13,7 @@ from meshc_envoy.read.http_chain import http_chain
 from meshc_envoy.read.hygiene import check_manager
 from meshc_envoy.read.inbound import IGNORED, MANAGER, NETWORK_RBAC, TCP_PROXY
 from meshc_envoy.read.messages import Message, NotUnderstoodError
-from meshc_envoy.read.notes import HOST_FORMS, LED_THERE, Notes
+from meshc_envoy.read.notes import HOST_FORMS, LED_THERE, OWN_HOPS, PLAIN_HOSTS, Notes
 from meshc_envoy.read.process import check_listener_filters, is_local
 from meshc_envoy.read.routes import Listening, View, route_list, tcp_routes
 from meshc_envoy.read.rules import stage
@@ -108,7 +108,8 @@ def _check_match(chain: Message, key: PortKey | None, addressed: Addressed) -> N
     if match is None:
         return
     server_names = match.texts("server_names")
-    match.text("transport_protocol")
+    if match.text("transport_protocol") not in {"", "raw_buffer", "tls"}:
+        raise match.error("this choice of connections is not understood")
     match.finish()
     owner = None if key is None else addressed.owners[key][0]
     if server_names and not (isinstance(owner, ir.External) and set(server_names) <= set(owner.hosts)):
@@ -145,8 +146,14 @@ def _bytes(config: Message, key: PortKey | None, stages: dict[str, ir.Stage], vi
 
 def _manager(manager: Message, view: View, clusters: Clusters, names: Names, notes: Notes) -> tuple[ir.AccessLog, ...]:
     manager.ignore(*IGNORED)
-    manager.ignore("tracing", "use_remote_address", "xff_num_trusted_hops", "strip_any_host_port")
-    manager.ignore("strip_trailing_host_dot")
+    manager.ignore("tracing", "xff_num_trusted_hops", "strip_any_host_port")
+    if manager.flag("use_remote_address") or not manager.flag("skip_xff_append"):
+        # What the callee believes of `x-forwarded-for` would be the sidecar's word, not its application's.
+        notes.assume(OWN_HOPS, manager.span)
+    if not manager.flag("strip_trailing_host_dot"):
+        notes.assume(PLAIN_HOSTS, manager.span)
+    if manager.milliseconds("request_timeout"):
+        raise manager.error("a time limit of what an application sends is not understood")
     paths = (
         manager.flag("normalize_path"),
         manager.flag("merge_slashes"),

@@ -17,9 +17,10 @@ from meshc_envoy.read.inbound import Inbound, inbound_port
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
 from meshc_envoy.read.outbound import Names, read_outbound
+from meshc_envoy.read.places import check_places
 from meshc_envoy.read.routes import View
 from meshc_envoy.read.settings import settings_of
-from meshc_envoy.read.telemetry import shows_metrics, trace
+from meshc_envoy.read.telemetry import check_logger, loggers_of, metrics_at, shows_metrics, trace
 
 _CLOSED = ir.Effect.ALLOW
 
@@ -45,7 +46,6 @@ class _Around:
 
 def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions) -> Reading:
     """The mesh that these sidecars make; `Reader` says what of it can be relied on."""
-    del options
     notes = Notes()
     sidecars: list[Sidecar] = []
     for one in objects:
@@ -64,6 +64,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
     for car in sidecars:
         try:
             _sidecar(car, around, found, notes)
+            _surroundings(car, around, options, notes)
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, None)
     result = _mesh(mesh, found, notes)
@@ -106,7 +107,7 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
     for listener in car.listeners:
         port = _bound(listener, numbers)
         if shows_metrics(listener):
-            metrics = listener.span
+            metrics = metrics_at(listener, car, notes)
         elif port is None:
             outbound.append(listener)
         else:
@@ -125,7 +126,7 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
         keys = tuple((namespace, name, port.number) for port in workload.ports)
         error = car.message.error("the logs of two listeners of one sidecar differ")
         notes.unknown(error, (Aspect.SETTINGS,), keys)
-    traces = [one for one in map(_trace_of, car.listeners) if one is not None]
+    traces = _traces(car, notes)
     found.telemetry[namespace, name] = ir.Telemetry(
         access_logs=said if said is not None else next(iter(logs), ()),
         trace=traces[0] if traces else None,
@@ -140,13 +141,34 @@ def _bound(listener: Message, numbers: Mapping[int, ir.PortPolicy]) -> ir.PortPo
     return None if number is None else numbers.get(number)
 
 
-def _trace_of(listener: Message) -> ir.Trace | None:
-    for chain in listener.messages("filter_chains"):
-        for one in chain.messages("filters"):
-            found = trace(one.config()[1])
-            if found is not None:
-                return found
-    return None
+def _traces(car: Sidecar, notes: Notes) -> list[ir.Trace]:
+    """The traces of a sidecar: its connection managers must agree on them, but for the one that shows metrics."""
+    listeners = [one for one in car.listeners if not shows_metrics(one)]
+    chains = [chain for one in listeners for chain in one.messages("filter_chains")]
+    configs = [one.config()[1] for chain in chains for one in chain.messages("filters")]
+    found: list[ir.Trace | None] = []
+    for manager in configs:
+        if manager.has("http_filters"):
+            try:
+                found.append(trace(manager, car, notes))
+            except NotUnderstoodError as error:
+                notes.unknown(error, (Aspect.SETTINGS,), None)
+    if len(set(found)) > 1:
+        differs = car.message.error("the traces of two listeners of one sidecar differ")
+        notes.unknown(differs, (Aspect.SETTINGS,), None)
+    return [one for one in found if one is not None]
+
+
+def _surroundings(car: Sidecar, around: _Around, options: TargetOptions, notes: Notes) -> None:
+    """What no rule says, and what is relied on."""
+    namespace, _, name = car.node.partition("/")
+    workload = around.workloads[namespace, name]
+    check_places(car, workload.identity, frozenset(one.host for one in workload.endpoints), options, notes)
+    for logger in (logger for listener in car.listeners for logger in loggers_of(listener)):
+        try:
+            check_logger(logger, notes)
+        except NotUnderstoodError as error:
+            notes.unknown(error, (Aspect.SETTINGS,), None)
 
 
 def _merge(view: View, own: View, before: Mapping[PortKey, object], car: Sidecar, notes: Notes) -> None:

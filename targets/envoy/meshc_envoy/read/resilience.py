@@ -8,6 +8,8 @@ from meshc_envoy.read.messages import Message
 _UNBOUNDED: Final = 4_294_967_295
 _DEFAULT_BOUND: Final = 1024
 _DEFAULT_RETRIES: Final = 3
+_LONGEST_MS: Final = 300_000
+"""Envoy's own `max_ejection_time`."""
 
 
 def breaker(cluster: Message) -> tuple[ir.CircuitBreaker | None, float | None]:
@@ -54,7 +56,6 @@ def ejection(cluster: Message) -> ir.OutlierDetection | None:
     found = cluster.message("outlier_detection")
     if found is None:
         return None
-    found.ignore("successful_active_health_check_uneject_host", "always_eject_one_host", "max_ejection_time")
     if found.whole("enforcing_success_rate") != 0:
         raise found.error("ejection by success rate is not understood")
     base = found.milliseconds("base_ejection_time")
@@ -68,8 +69,33 @@ def ejection(cluster: Message) -> ir.OutlierDetection | None:
         max_ejected=10.0 if share is None else float(share),
         span=found.span,
     )
+    _check_ejection(found, result)
     found.finish()
     return result
+
+
+def _check_ejection(found: Message, read: ir.OutlierDetection) -> None:
+    """An ejection lasts as long each time, a health check does not end it, and one endpoint may be ejected if any may."""
+    longest = found.milliseconds("max_ejection_time")
+    if (_LONGEST_MS if longest is None else longest) != read.ejection_ms:
+        raise found.error("ejections that grow longer are not understood")
+    if found.flag("successful_active_health_check_uneject_host", default=True):
+        raise found.error("ejections that a health check ends are not understood")
+    if found.flag("always_eject_one_host") is not (read.max_ejected > 0):
+        raise found.error("`always_eject_one_host` is not as the share of ejections says")
+
+
+def check_panic(cluster: Message) -> None:
+    """Raises NotUnderstoodError if endpoints that are known to be bad may be asked again, or not at once left."""
+    common = cluster.message("common_lb_config")
+    if not (cluster.has("outlier_detection") or cluster.has("health_checks")):
+        return
+    panic = None if common is None else common.message("healthy_panic_threshold")
+    if common is None or panic is None or (panic.number("value") or 0) != 0:
+        raise cluster.error("bad endpoints that are asked when too many are bad are not understood")
+    if common.milliseconds("update_merge_window") != 0:
+        raise cluster.error("changes of health that are gathered first are not understood")
+    common.finish()
 
 
 def _counter(found: Message, name: str, *, default_enforced: int) -> int | None:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Final
 
 from meshc import ir
-from meshc.source import Span
+from meshc.source import BUILTIN, Span
 from meshc_istio.read.fields import Fields
 from meshc_istio.read.matching import Match
 from meshc_istio.read.rewriting import redirected, rewritten
@@ -34,10 +34,10 @@ Resolve = Callable[[Fields], Target]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What a route's action is read with. `default_retry` is for routes that say nothing of retries."""
+    """What a route's action is read with. `default_retry` is that of routes that say nothing of retries."""
 
     resolve: Resolve
-    default_retry: Callable[[Span], ir.Retry | None]
+    default_retry: ir.Retry | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +49,12 @@ class Action:
     settings: ir.Settings
 
 
-def default_retry(span: Span) -> ir.Retry | None:
-    """Istio's own. It names no codes for `retriable-status-codes` since 1.24, so that adds nothing."""
-    words = tuple(one for one in _DEFAULT_ON.split(",") if one in _WORDS)
-    return ir.Retry(attempts=_DEFAULT_ATTEMPTS, conditions=words, span=span)
+DEFAULT_RETRY: Final = ir.Retry(
+    attempts=_DEFAULT_ATTEMPTS,
+    conditions=tuple(one for one in _DEFAULT_ON.split(",") if one in _WORDS),
+    span=BUILTIN,
+)
+"""Istio's own. It names no codes for `retriable-status-codes` since 1.24, so that adds nothing."""
 
 
 def read_actions(route: Fields, matches: tuple[Match, ...], around: Around) -> Iterator[Action]:
@@ -163,7 +165,7 @@ def _settings(route: Fields, around: Around, changes: tuple[ir.HeaderChange, ...
 
 def _retry(route: Fields, around: Around) -> ir.Retry | None:
     retries = route.fields("retries")
-    return around.default_retry(_span(route)) if retries is None else read_retry(retries)
+    return around.default_retry if retries is None else read_retry(retries)
 
 
 def read_retry(retries: Fields) -> ir.Retry | None:

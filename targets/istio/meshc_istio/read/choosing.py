@@ -48,13 +48,13 @@ def services_by_host(objects: Iterable[ConfigObject], world: World) -> tuple[ByH
     return found, others
 
 
-def rules_by_host(objects: Iterable[ConfigObject], world: World) -> ByHost:
-    """DestinationRules by host."""
-    found = ByHost()
+def rules_by_host(objects: Iterable[ConfigObject], world: World) -> dict[str, ByHost]:
+    """DestinationRules by the namespace that they stand in, and by host."""
+    found: dict[str, ByHost] = {}
     for one in objects:
-        host = mapping(one.data.get("spec")).get("host")
+        host, home = mapping(one.data.get("spec")).get("host"), one.namespace or "default"
         if isinstance(host, str):
-            found.add(world.full(host, one.namespace or "default"), one)
+            found.setdefault(home, ByHost()).add(world.full(host, home), one)
     return found
 
 

@@ -1,16 +1,15 @@
-"""DestinationRules of hosts: subsets as versions, and policies of ports as settings."""
+"""DestinationRules of hosts, for callers of one namespace: subsets as versions, and policies of ports as settings."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
-from meshc.reading.plain import texts
 from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import Account, PortKey
 from meshc_istio.read.choosing import ByHost
 from meshc_istio.read.fields import Fields, NotReadError
-from meshc_istio.read.policies import DEFAULT, Policy, read_policy
+from meshc_istio.read.policies import DEFAULT, Policy, read_policy, with_subset
 from meshc_istio.read.world import World
 
 _BOTH = (Aspect.ROUTING, Aspect.SETTINGS)
@@ -18,10 +17,22 @@ _PLAIN = Policy(settings=DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
-    """What is said of one host: subsets by name, with the versions that they are, and policies by the number of a port."""
+class Subset:
+    """A subset: the version that it is, None for all of the service, and its own policies by the number of a port.
 
-    subsets: Mapping[str, str | None] = field(default_factory=dict)
+    There are none where it says nothing of its own; None is one that is not understood.
+    """
+
+    version: str | None
+    policies: Mapping[int, Policy | None]
+    place: Fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """What is said of one host: subsets by name, and policies by the number of a port."""
+
+    subsets: Mapping[str, Subset] = field(default_factory=dict)
     policies: Mapping[int, Policy] = field(default_factory=dict)
     is_said: bool = False
 
@@ -35,58 +46,65 @@ NOTHING_SAID = Destination()
 
 @dataclass(slots=True)
 class Destinations:
-    """The rules of a mesh, each read once."""
+    """The rules that hold for callers of one namespace, each read once. `rules` are by the namespace that they stand in."""
 
-    rules: ByHost
+    rules: Mapping[str, ByHost]
+    caller: str
     world: World
     root: str
     account: Account
     added: dict[tuple[str, str], dict[str, ir.Version]] = field(default_factory=dict)
+    used: dict[str, set[str | None]] = field(default_factory=dict)
+    """The subsets of each host that some route leads to; None where one leads to all of it."""
     _known: dict[str, Destination] = field(default_factory=dict)
+    _used: dict[str, set[tuple[int | bool, str | None]]] = field(default_factory=dict)
+    """Ports and subsets by host; in the place of a port that the route does not name, whether it is one of requests."""
 
     def of(self, host: str) -> Destination:
         """What is said of a host."""
         if host not in self._known:
-            self._known[host] = self._read(host)
+            owner, found = self.world.hosts.get(host), self.objects(host)
+            self._known[host] = NOTHING_SAID if owner is None or not found else self._joined(owner, found)
         return self._known[host]
 
-    def _read(self, host: str) -> Destination:
+    def objects(self, host: str) -> list[ConfigObject]:
+        """The rules of a host: those of the nearest namespace that has any."""
         owner = self.world.hosts.get(host)
-        found = self.rules.of(host)
-        if owner is None or not found:
-            return NOTHING_SAID
-        here = [one for one in found if (one.namespace or "default") == owner.namespace and self._is_for_all(one)]
-        root = [one for one in found if (one.namespace or "default") == self.root and self._is_for_all(one)]
-        chosen = here or root
-        for one in found:
-            if one not in here and one not in root:
-                message = f"`{one.name}`: it is for callers of some namespaces alone"
-                self._unread(one, ("spec",), message, self.world.keys(owner))
-        return self._joined(owner, chosen) if chosen else NOTHING_SAID
+        homes = () if owner is None else (self.caller, owner.namespace, self.root)
+        return next((found for home in homes if home in self.rules and (found := self.rules[home].of(host))), [])
 
-    def _is_for_all(self, one: ConfigObject) -> bool:
-        spec = one.data.get("spec")
-        exported = texts(spec.get("exportTo")) if isinstance(spec, Mapping) else ()
-        return not exported or exported == ("*",) or len({each.namespace for each in self.world.mesh.workloads}) <= 1
+    def lead(self, host: str, number: int | None, subset: str | None, *, is_http: bool) -> None:
+        """Say that a route leads to a subset of a host, None for all of it, at a port, None for the one that is called."""
+        self._used.setdefault(host, set()).add((is_http if number is None else number, subset))
 
-    def _joined(self, owner: Owner, chosen: list[ConfigObject]) -> Destination:
-        subsets: dict[str, str | None] = {}
-        policies: dict[int, Policy] = {}
-        stated: ConfigObject | None = None
-        for one in chosen:
-            spec = self._spec(one, owner)
-            if spec is None:
-                continue
-            policy = spec.value("trafficPolicy")
-            if policy and stated is not None:
-                message = f"which of `{stated.name}` and `{one.name}` holds depends on their age"
-                self._unread(one, ("spec", "trafficPolicy"), message, self.world.keys(owner))
-            elif policy:
-                stated = one
-                policies |= self._policies(spec, owner)
-            for name, version in self._subsets(spec, owner).items():
-                subsets.setdefault(name, version)
-        return Destination(subsets=subsets, policies=policies, is_said=True)
+    def in_use(self, host: str, number: int, protocol: ir.Protocol) -> "list[tuple[Policy | None, Fields | None]]":
+        """The policies of a port of a host where routes lead, with the subsets that say them; None for one that is not understood."""
+        said = self.of(host)
+        used = {
+            subset
+            for port, subset in self._used.get(host, ())
+            if (port is protocol.is_http if isinstance(port, bool) else port == number)
+        }
+        subsets = (said.subsets.get(name or "") for name in sorted(used, key=str))
+        return [
+            (one.policies[number], one.place)
+            if one is not None and number in one.policies
+            else (said.policy(number), None)
+            for one in subsets
+        ]
+
+    def _joined(self, owner: Owner, chosen: Sequence[ConfigObject]) -> Destination:
+        specs = [spec for one in chosen if (spec := self._spec(one, owner)) is not None]
+        stated = [spec for spec in specs if spec.value("trafficPolicy")]
+        for other in stated[1:]:
+            message = f"which of `{stated[0].where.name}` and `{other.where.name}` holds depends on their age"
+            self._unread(other.where, ("spec", "trafficPolicy"), message, self.world.keys(owner))
+        rule = stated[0] if stated else None
+        subsets: dict[str, Subset] = {}
+        for spec in specs:
+            for name, subset in self._subsets(spec, owner, rule).items():
+                subsets.setdefault(name, subset)
+        return Destination(subsets=subsets, policies={} if rule is None else self._policies(rule, owner), is_said=True)
 
     def _spec(self, one: ConfigObject, owner: Owner) -> Fields | None:
         try:
@@ -109,18 +127,28 @@ class Destinations:
                 self._unread(spec.where, error.steps, message, ((owner.namespace, owner.name, port.number),))
         return found
 
-    def _subsets(self, spec: Fields, owner: Owner) -> Mapping[str, str | None]:
-        found: dict[str, str | None] = {}
+    def _subsets(self, spec: Fields, owner: Owner, rule: Fields | None) -> Mapping[str, Subset]:
+        found: dict[str, Subset] = {}
         try:
             for one in spec.items("subsets"):
                 name, labels = one.text("name") or "", one.text_map("labels")
-                if one.value("trafficPolicy"):
-                    raise one.error(f"what is set for the subset `{name}` alone", "trafficPolicy")
+                policies = self._own_policies(one, owner, rule) if one.value("trafficPolicy") else {}
                 one.finish()
-                found[name] = self._version(owner, name, labels, one)
+                found[name] = Subset(version=self._version(owner, name, labels, one), policies=policies, place=one)
         except NotReadError as error:
             message = f"`{spec.where.name}`: {error} cannot be said"
             self._unread(spec.where, error.steps, message, self.world.keys(owner))
+        return found
+
+    def _own_policies(self, subset: Fields, owner: Owner, rule: Fields | None) -> Mapping[int, Policy | None]:
+        """The policies of a subset by the number of a port; None for one that is not understood."""
+        found: dict[int, Policy | None] = {}
+        for number in (called_number(owner, port) for port in owner.ports):
+            try:
+                own, around = subset.fields("trafficPolicy"), None if rule is None else rule.fields("trafficPolicy")
+                found[number] = None if own is None else with_subset(around, own, number)
+            except NotReadError:
+                found[number] = None
         return found
 
     def _version(self, owner: Owner, name: str, labels: Mapping[str, str], at: Fields) -> str | None:

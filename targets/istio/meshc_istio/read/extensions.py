@@ -1,5 +1,5 @@
 """Objects that change proxies beyond what Istio's own policies say: EnvoyFilter, WasmPlugin, ProxyConfig, and listeners that a Sidecar
-defines. They may decide anything; so may pods that go without a proxy.
+defines. They may decide anything; so may pods that go without a proxy, and workloads that are no pods.
 
 Filters of gateways are passed over, those of clusters of calls that leave say nothing of access, and local rate limits are read by `limits`.
 """
@@ -11,7 +11,7 @@ from meshc import ir
 from meshc.reading import Aspect, ConfigObject, Step
 from meshc.reading.plain import items, mapping
 from meshc.target import Json
-from meshc_istio.read.account import Account
+from meshc_istio.read.account import Account, PortKey
 
 _LIMIT: Final = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 _INSERTS: Final = frozenset({"INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST"})
@@ -48,9 +48,24 @@ def check_extensions(objects: Iterable[ConfigObject], known: ir.Mesh, account: A
     for one in objects:
         for steps, message in _doubts(one, namespaces):
             account.not_understood(one, steps, message, None, *Aspect)
+        if one.kind in {"WorkloadEntry", "WorkloadGroup"} and (ports := tuple(_joined(one, known))):
+            message = (
+                f"whether the workloads of the {one.kind} `{one.name}` have proxies, and who they are, cannot be said"
+            )
+            account.not_understood(one, ("spec",), message, ports, *Aspect)
         for steps in _outbound_clusters(one):
             message = f"what the EnvoyFilter `{one.name}` makes of calls cannot be said"
             account.not_understood(one, steps, message, None, Aspect.ROUTING, Aspect.SETTINGS)
+
+
+def _joined(one: ConfigObject, known: ir.Mesh) -> Iterator[PortKey]:
+    """The ports of the services that workloads outside of the cluster are part of."""
+    spec = mapping(one.data.get("spec"))
+    pods = spec if one.kind == "WorkloadEntry" else mapping(spec.get("metadata"))
+    labels = {key: str(value) for key, value in mapping(pods.get("labels")).items()}
+    for service in known.workloads:
+        if service.namespace == (one.namespace or "default") and service.labels.items() <= labels.items():
+            yield from ((service.namespace, service.name, port.number) for port in service.ports)
 
 
 def _doubts(one: ConfigObject, namespaces: Iterable[str]) -> Iterator[tuple[tuple[Step, ...], str]]:

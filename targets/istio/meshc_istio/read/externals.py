@@ -206,7 +206,7 @@ class Externals:
             raise NotReadError(f"calls to `{host}` without TLS that verifies the server")
         name = tls.sni or host
         if tls.authorities is None or not tls.names:
-            rule = self.traffic.destinations.rules.of(host)
+            rule = self.traffic.destinations.objects(host)
             self.account.taken_for_granted(VERIFIED, rule[0], "spec")
         if tls.names not in {(), (name,)}:
             raise NotReadError(f"servers that are verified for other names than `{name}`")

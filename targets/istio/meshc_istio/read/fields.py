@@ -14,11 +14,12 @@ _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 class NotReadError(Exception):
-    """A part that is not understood or that the language cannot say; the text says which, `steps` where."""
+    """A part that is not understood or that the language cannot say; the text says which, `steps` where in `where`, if that is known."""
 
-    def __init__(self, message: str, steps: tuple[Step, ...] = ()) -> None:
+    def __init__(self, message: str, steps: tuple[Step, ...] = (), where: ConfigObject | None = None) -> None:
         super().__init__(message)
         self.steps = steps
+        self.where = where
 
 
 class Fields:
@@ -27,7 +28,7 @@ class Fields:
     def __init__(self, where: ConfigObject, steps: tuple[Step, ...], data: Json) -> None:
         self.where = where
         self.steps = steps
-        if not isinstance(data, Mapping):
+        if not isinstance(data, (dict, Mapping)):
             raise NotReadError("a part that is no mapping", steps)
         self.data: Mapping[str, Json] = data
         self._seen: set[str] = set()
@@ -52,7 +53,7 @@ class Fields:
 
     def error(self, message: str, *steps: Step) -> NotReadError:
         """What is wrong here."""
-        return NotReadError(message, (*self.steps, *steps))
+        return NotReadError(message, (*self.steps, *steps), self.where)
 
     def fields(self, name: str) -> "Fields | None":
         """A message."""
@@ -126,6 +127,6 @@ class Fields:
         value = self.value(name)
         if value is None:
             return ()
-        if not isinstance(value, list | tuple):
+        if not isinstance(value, (list, tuple)):
             raise self.error(f"`{name}` that is no list", name)
         return tuple(value)

@@ -39,14 +39,19 @@ def text_test(form: str) -> ir.TextTest:
 
 def any_of(conditions: Iterable[ir.Condition]) -> ir.Condition:
     """One of several; the condition itself if it is the only one."""
-    listed = tuple(dict.fromkeys(conditions))
+    given = tuple(conditions)
+    # Hashing goes through whole conditions, and most lists hold one.
+    listed = given if len(given) == 1 else tuple(dict.fromkeys(given))
     return listed[0] if len(listed) == 1 else ir.AnyOf(listed)
 
 
 def all_of(conditions: Iterable[ir.Condition]) -> ir.Condition:
     """All of several; the condition itself if it is the only one."""
-    listed = tuple(dict.fromkeys(one for one in conditions if one != ir.ALWAYS))
-    return listed[0] if len(listed) == 1 else ir.AllOf(listed)
+    listed: list[ir.Condition] = []
+    for one in conditions:
+        if one != ir.ALWAYS and one not in listed:
+            listed.append(one)
+    return listed[0] if len(listed) == 1 else ir.AllOf(tuple(listed))
 
 
 def methods(forms: Iterable[str]) -> Said:

@@ -15,6 +15,7 @@ from meshc_istio.read.account import Account
 from meshc_istio.read.extensions import is_limit
 from meshc_istio.read.fields import Fields, NotReadError
 
+_MANAGER: Final = "envoy.filters.network.http_connection_manager"
 _ROUTER: Final = "envoy.filters.http.router"
 _SHARES: Final = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
 
@@ -105,7 +106,8 @@ def _check_place(listener: Fields, change: Fields) -> None:
     if chain is None or outer is None or inner is None:
         raise listener.error("a limit that stands before the rules of access")
     chain.finish()
-    outer.ignore("name")
+    if outer.text("name") != _MANAGER:
+        raise outer.error("a limit for a filter that takes no requests, which is put nowhere", "name")
     outer.finish()
     if inner.text("name") != _ROUTER or change.text("operation") != "INSERT_BEFORE":
         raise inner.error("a limit that does not stand right before the router")

@@ -4,11 +4,13 @@ Source: Istio's API reference, DestinationRule; `cluster_traffic_policy.go`. Set
 besides, and what they leave out is Istio's default. A subset overrides block by block.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from meshc import ir
 from meshc.source import BUILTIN, Span
+from meshc.target import Json
 from meshc_istio.read.fields import Fields
 
 _SIMPLE: Final = {
@@ -72,6 +74,29 @@ def read_policy(policy: Fields | None, number: int) -> Policy:
     return found
 
 
+def with_subset(rule: Fields | None, own: Fields, number: int) -> Policy:
+    """The policy of a subset at a port: what it does not say, block by block, is as in the rule. Raises NotReadError."""
+    if any(_number(one) == number for one in own.items("portLevelSettings")):
+        raise own.error("settings of a port of one subset", "portLevelSettings")
+    around: dict[str, Json] = {} if rule is None else dict(_at_port(rule, number))
+    said = {name: value for name, value in own.data.items() if value is not None and name != "portLevelSettings"}
+    return read_policy(Fields(own.where, own.steps, {**around, **said}), number)
+
+
+def _at_port(rule: Fields, number: int) -> Mapping[str, Json]:
+    """What a rule says of a port, without settings of ports: those of this one in the place of everything else."""
+    level = next((one for one in rule.items("portLevelSettings") if _number(one) == number), None)
+    if level is None:
+        return {name: value for name, value in rule.data.items() if name != "portLevelSettings"}
+    whole = {name: value for name, value in rule.data.items() if name not in {*_BLOCKS, "portLevelSettings"}}
+    return {**whole, **{name: value for name, value in level.data.items() if name != "port"}}
+
+
+def _number(level: Fields) -> int | None:
+    port = level.fields("port")
+    return None if port is None else port.whole("number")
+
+
 def _blocks(policy: Fields, budget: float | None) -> Policy:
     pool, outliers = policy.fields("connectionPool"), policy.fields("outlierDetection")
     connect, idle, bounds = (None, None, None) if pool is None else _pool(pool)
@@ -106,7 +131,7 @@ def _balance(policy: Fields, *, has_ejection: bool) -> tuple[ir.LoadBalance | No
     span = policy.where.span(*policy.steps)
     if balancer is None:
         near = ir.Locality(prefer=True, span=span) if has_ejection else None
-        return ir.LoadBalance(policy=ir.BalancePolicy.LEAST_REQUEST, span=span), near
+        return DEFAULT.load_balance, near
     span = balancer.where.span(*balancer.steps)
     word, hashed, local = (
         balancer.text("simple"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from meshc import ir
-from meshc.reading import Aspect, Assumption, ConfigObject, Reading
+from meshc.reading import ConfigObject, Reading
 from meshc.reading.plain import mapping
 from meshc_istio.read.access import access_of
 from meshc_istio.read.account import (
@@ -18,7 +18,6 @@ from meshc_istio.read.account import (
     PLAIN_CLAIMS,
     PLAIN_SEGMENTS,
     PLAIN_SUBJECTS,
-    REGISTRY,
     Account,
 )
 from meshc_istio.read.attached import Attached, Attachments, Level
@@ -26,6 +25,7 @@ from meshc_istio.read.authentication import jwts_of, mtls_of
 from meshc_istio.read.extensions import check_extensions
 from meshc_istio.read.externals import Externals, discovered, read_entries, verified_ports
 from meshc_istio.read.limits import Limits
+from meshc_istio.read.scopes import Scopes
 from meshc_istio.read.screening import screened
 from meshc_istio.read.settings import check_travel, configured
 from meshc_istio.read.telemetry import Providers, telemetry_of
@@ -65,8 +65,10 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     workloads = [limits.workload(found.workload(one)) for one in mesh.workloads]
     workloads = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
     externals = tuple(map(outside.external, mesh.externals))
-    _check_scopes(networking.get("Sidecar", ()), externals, config, account)
-    return _reading(mesh, tuple(map(traffic.finished, workloads)), externals, account)
+    finished = tuple(map(traffic.finished, workloads))
+    whole = replace(mesh, workloads=finished, externals=externals)
+    Scopes(mesh=whole, traffic=traffic, root=root, account=account).check(networking.get("Sidecar", ()), config)
+    return _reading(mesh, finished, externals, account)
 
 
 def _reading(
@@ -74,7 +76,7 @@ def _reading(
 ) -> Reading:
     return Reading(
         mesh=replace(mesh, workloads=workloads, externals=externals),
-        unknown=tuple(account.unknown),
+        unknown=tuple({(one, one.span): one for one in account.unknown}.values()),
         assumptions=tuple(account.assumptions.values()),
     )
 
@@ -129,27 +131,3 @@ def _port(
     access = access_of(workload, port, policies, mesh.trust_domains, account)
     jwts = jwts_of(workload, port, requests, account, required=access.wants_token)
     return replace(port, mtls=mtls_of(workload, port, peers, account), access=access.stages, jwts=jwts)
-
-
-def _check_scopes(
-    sidecars: Sequence[ConfigObject], externals: Iterable[ir.External], config: ConfigObject | None, account: Account
-) -> None:
-    """What callers' proxies know of: a Sidecar may hide things from them, and rules of externals bind nobody who may go anywhere."""
-    for one in sidecars:
-        if "ingress" in mapping(one.data.get("spec")):
-            continue  # that is named by itself
-        message = f"which hosts the Sidecar `{one.name}` leaves to callers cannot be said"
-        account.not_understood(one, ("spec",), message, None, *Aspect)
-    guarded = tuple(one for one in externals if any(port.access for port in one.ports))
-    if config is None:
-        for external in guarded[:1]:
-            account.assumptions.setdefault(REGISTRY, Assumption(text=REGISTRY, span=external.span))
-        return
-    if mapping(mapping(config.data["meshConfig"]).get("outboundTrafficPolicy")).get("mode") == "REGISTRY_ONLY":
-        return
-    for external in guarded:
-        for port in external.ports:
-            if port.access:
-                key = (external.namespace, external.name, port.number)
-                message = f"rules of `{external.name}` bind callers only with `outboundTrafficPolicy` REGISTRY_ONLY"
-                account.missing(message, key, port.access[0].span, Aspect.ACCESS)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
-from meshc.reading.plain import mapping, texts
 from meshc.source import Span
 from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import Account, PortKey
 from meshc_istio.read.actions import Action, Around, missing, read_actions, weighted
 from meshc_istio.read.choosing import ByHost, oldest
+from meshc_istio.read.delegates import Delegates
 from meshc_istio.read.destinations import Destinations
 from meshc_istio.read.fields import Fields, NotReadError
 from meshc_istio.read.forms import all_of
@@ -38,12 +38,13 @@ class _Service:
 
 @dataclass(slots=True)
 class Routing:
-    """Reads the routes of ports."""
+    """Reads the routes of ports, as callers of one namespace have them."""
 
     world: World
     services: ByHost
     destinations: Destinations
     around: Around
+    delegates: Delegates
     account: Account
     _known: dict[tuple[int, str], _Service] = field(default_factory=dict)
 
@@ -69,7 +70,9 @@ class Routing:
     def plain(self, owner: Owner, port: ir.PortPolicy) -> ir.Route:
         """What becomes of calls that no VirtualService is about: they go to the port itself."""
         itself = ir.Destination(namespace=owner.namespace, service=owner.name, port=port.number)
-        retry = self.around.default_retry(port.span) if port.protocol.is_http else None
+        for host in owner.hosts if isinstance(owner, ir.External) else (self.world.host(owner),):
+            self.destinations.lead(host, called_number(owner, port), None, is_http=port.protocol.is_http)
+        retry = self.around.default_retry if port.protocol.is_http else None
         return _route(EVERYTHING, ir.Forward(destinations=(itself,)), ir.Settings(retry=retry), port.span)
 
     def _at(self, route: ir.Route, number: int) -> ir.Route:
@@ -114,8 +117,6 @@ class Routing:
             spec = Fields(one, ("spec",), one.data.get("spec"))
             spec.ignore(*_SPEC)
             spec.finish()
-            if not self._is_for_all(one):
-                raise spec.error("routes for callers of some namespaces", "exportTo")
             listed = [(name, spec.items(name)) for name in ("http", "tls", "tcp")]
         except NotReadError as error:
             self._unread(one, error.steps, f"`{one.name}`: {error} cannot be said", keys)
@@ -124,19 +125,15 @@ class Routing:
             for route in routes:
                 try:
                     if name == "http":
-                        service.http += self._http_route(route)
+                        for each in self.delegates.expanded(route):
+                            service.http += self._http_route(each)
                     else:
                         service.connections += self._connection_route(route, owner)
                 except NotReadError as error:
-                    steps = error.steps or route.steps
-                    self._unread(one, steps, f"`{one.name}`: {error} cannot be said", keys)
+                    # What is wrong may stand in a delegate.
+                    where, steps = (one, route.steps) if error.where is None else (error.where, error.steps)
+                    self._unread(where, steps, f"`{where.name}`: {error} cannot be said", keys)
         return service
-
-    def _is_for_all(self, one: ConfigObject) -> bool:
-        exported = texts(mapping(one.data.get("spec")).get("exportTo"))
-        if not exported or exported == ("*",):
-            return True
-        return len({each.namespace for each in self.world.mesh.workloads}) <= 1
 
     def _unread(
         self, one: ConfigObject, steps: tuple[str | int, ...], message: str, ports: tuple[PortKey, ...]

@@ -28,9 +28,7 @@ _HARMLESS: Final = frozenset(
 )  # fmt: skip
 _TRAVEL: Final = frozenset(
     {
-        "connectTimeout", "defaultDestinationRuleExportTo",
-        "defaultServiceExportTo", "defaultVirtualServiceExportTo", "enableAutoMtls", "enableEnvoyAccessLogService", "enableTracing",
-        "h2UpgradePolicy", "localityLbSetting", "verifyCertificateAtClient",
+        "connectTimeout", "defaultServiceExportTo", "enableAutoMtls", "enableEnvoyAccessLogService", "enableTracing", "h2UpgradePolicy", "localityLbSetting", "verifyCertificateAtClient",
     }
 )  # fmt: skip
 """What says nothing of access, and may say something of how calls travel or of what is reported."""

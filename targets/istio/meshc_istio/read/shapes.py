@@ -94,6 +94,35 @@ SPECS: Final[Mapping[str, Shape]] = {
 
 def misfits(value: Json, shape: Shape, steps: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:
     """The places where a value is not of a shape, with what is wrong there; `steps` lead to the value."""
+    if not _fits(value, shape):
+        yield from _misfits(value, shape, steps)
+
+
+_MAPPING: Final = (dict, Mapping)
+
+
+def _fits(value: Json, shape: Shape) -> bool:
+    """Whether there is no misfit, which is what nearly all values have: without a word for any place."""
+    match shape:
+        case Text():
+            return isinstance(value, str) and bool(value)
+        case Truth():
+            return isinstance(value, bool)
+        case ListOf(item=item, is_filled=is_filled):
+            return (
+                isinstance(value, (list, tuple))
+                and (bool(value) or not is_filled)
+                and all(_fits(one, item) for one in value)
+            )
+        case MapOf(value=inner):
+            return isinstance(value, _MAPPING) and all(_fits(one, inner) for one in value.values())
+        case Fields(fields=fields, is_open=is_open):
+            return isinstance(value, _MAPPING) and all(
+                _fits(one, fields[key]) if key in fields else is_open for key, one in value.items()
+            )
+
+
+def _misfits(value: Json, shape: Shape, steps: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:
     match shape:
         case Text():
             if not isinstance(value, str):
@@ -104,13 +133,13 @@ def misfits(value: Json, shape: Shape, steps: tuple[Step, ...]) -> Iterator[tupl
             if not isinstance(value, bool):
                 yield steps, f"{_said(steps)} is neither `true` nor `false`"
         case ListOf(item=item, is_filled=is_filled):
-            if not isinstance(value, list | tuple):
+            if not isinstance(value, (list, tuple)):
                 yield steps, f"{_said(steps)} is no list"
                 return
             if is_filled and not value:
                 yield steps, f"{_said(steps)} is empty"
             for number, one in enumerate(value):
-                yield from misfits(one, item, (*steps, number))
+                yield from _misfits(one, item, (*steps, number))
         case MapOf() | Fields():
             if not isinstance(value, Mapping):
                 yield steps, f"{_said(steps)} is no mapping"
@@ -124,10 +153,10 @@ def _misfits_below(
     for key, one in value.items():
         match shape:
             case MapOf(value=inner):
-                yield from misfits(one, inner, (*steps, key))
+                yield from _misfits(one, inner, (*steps, key))
             case Fields(fields=fields, is_open=is_open):
                 if key in fields:
-                    yield from misfits(one, fields[key], (*steps, key))
+                    yield from _misfits(one, fields[key], (*steps, key))
                 elif not is_open:
                     yield (*steps, key), f"the field `{key}` of {_said(steps)} is not known"
 

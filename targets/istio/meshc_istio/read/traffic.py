@@ -4,20 +4,24 @@ What routes and rules of callers' proxies say of a port goes into its routes and
 all retries that lead there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
-from meshc.source import Span
+from meshc.reading.plain import mapping
 from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import NO_ESCAPES, SUBSETS, Account
-from meshc_istio.read.actions import Around, Target, default_retry, read_retry
+from meshc_istio.read.actions import DEFAULT_RETRY, Around, Target, read_retry
 from meshc_istio.read.choosing import rules_by_host, services_by_host
+from meshc_istio.read.delegates import Delegates
 from meshc_istio.read.destinations import Destinations, with_versions
+from meshc_istio.read.exports import ELSEWHERE, Exports
 from meshc_istio.read.fields import Fields, NotReadError
+from meshc_istio.read.policies import Policy
 from meshc_istio.read.routing import SAME_PORT, Routing
+from meshc_istio.read.strangers import check_strangers
 from meshc_istio.read.world import World
 
 _BAD_REQUEST: Final = 400
@@ -30,32 +34,83 @@ _ESCAPES: Final = frozenset(
 _BOTH: Final = (Aspect.ACCESS, Aspect.ROUTING)
 
 
+Item = TypeVar("Item")
+
+
 @dataclass(slots=True)
 class Traffic:
-    """Reads ports' routes and settings."""
+    """Reads ports' routes and settings. `views` are what callers see, by their namespace; `namespaces` those of known callers."""
 
     world: World
     account: Account
-    destinations: Destinations
-    routing: Routing
+    views: Mapping[str, Routing]
+    namespaces: frozenset[str]
+
+    @property
+    def destinations(self) -> Destinations:
+        """The rules of hosts as callers see them whom nothing names."""
+        return self.views[ELSEWHERE].destinations
+
+    def view(self, namespace: str) -> Routing:
+        """What callers in a namespace see."""
+        return self.views.get(namespace, self.views[ELSEWHERE])
 
     def workload(self, workload: ir.Workload, client: ir.MtlsMode) -> ir.Workload:
         """A service with the routes and settings of its ports; `client` is the mode that callers take it to have."""
         host = self.world.host(workload)
         ports = tuple(self.port(workload, port, host) for port in workload.ports)
         for port in ports:
-            self._check_tls(workload, port, host, client)
+            for view in self._seen().values():
+                self._check_tls(workload, port, view.destinations, client)
         return replace(workload, ports=ports)
 
     def port(self, owner: Owner, port: ir.PortPolicy, host: str, *, is_routed: bool = True) -> ir.PortPolicy:
         """A port as callers of a host of its owner have it; one that is not routed goes to itself."""
-        policy = self.destinations.of(host).policy(called_number(owner, port))
-        found = self.routing.routes(owner, port, host) if is_routed else (self.routing.plain(owner, port),)
-        routes = tuple(self._settled(one, owner, port) for one in found)
-        self._check_escapes(routes, port, host)
-        return replace(port, routes=routes, settings=policy.settings)
+        found: dict[str, tuple[ir.Route, ...]] = {}
+        for caller, view in self._seen().items():
+            listed = view.routes(owner, port, host) if is_routed else (view.plain(owner, port),)
+            found[caller] = tuple(self._settled(one, owner, port, view.destinations) for one in listed)
+            self._check_escapes(found[caller], port, host, view)
+        return replace(port, routes=self._for_all(found), settings=self._policy(owner, port, host).settings)
 
-    def _check_escapes(self, routes: tuple[ir.Route, ...], port: ir.PortPolicy, host: str) -> None:
+    # ---- callers that see something else -----------------------------------------------------------------------------
+
+    def _seen(self) -> Mapping[str, Routing]:
+        """The views that some caller has. In a mesh of one namespace nobody calls from elsewhere."""
+        is_whole = len(self.namespaces) == 1 and self.namespaces <= self.views.keys()
+        return {name: view for name, view in self.views.items() if name != ELSEWHERE or not is_whole}
+
+    def _usual(self, found: Mapping[str, Item]) -> Item:
+        """What holds for callers whom nothing names; if all known ones have views of their own that agree, what these say."""
+        known = [found[name] for name in self.namespaces if name in found]
+        is_agreed = len(known) == len(self.namespaces) and all(one == known[0] for one in known)
+        return known[0] if known and is_agreed else found[ELSEWHERE]
+
+    def _for_all(self, found: Mapping[str, tuple[ir.Route, ...]]) -> tuple[ir.Route, ...]:
+        """One list for everybody: where callers of a namespace have routes of their own, these come first, for them alone."""
+        usual = self._usual(found)
+        routes: list[ir.Route] = []
+        for caller, listed in sorted(found.items()):
+            if caller != ELSEWHERE and listed != usual:
+                prefix = f"spiffe://{self.world.mesh.trust_domain}/ns/{caller}/sa/"
+                routes += (own for one in listed if (own := _only_of(one, prefix)) is not None)
+        return (*routes, *usual)
+
+    def _policy(self, owner: Owner, port: ir.PortPolicy, host: str) -> Policy:
+        """The policy of a port; where callers have different ones, which one of them has cannot be said."""
+        number = called_number(owner, port)
+        found = {caller: view.destinations.of(host).policy(number) for caller, view in self._seen().items()}
+        usual = self._usual(found)
+        for caller, policy in sorted(found.items()):
+            if caller == ELSEWHERE or policy == usual:
+                continue
+            objects = (*self.views[caller].destinations.objects(host), *self.destinations.objects(host))
+            key = (owner.namespace, owner.name, port.number)
+            message = f"`{objects[0].name}`: settings for callers in `{caller}` alone cannot be said"
+            self.account.not_understood(objects[0], ("spec", "trafficPolicy"), message, (key,), Aspect.SETTINGS)
+        return usual
+
+    def _check_escapes(self, routes: tuple[ir.Route, ...], port: ir.PortPolicy, host: str, view: Routing) -> None:
         """The language answers escaped slashes and the like with 400; behind an external, no server's sidecar does that."""
         leads_out = any(
             isinstance(self.world.owners[one.namespace, one.service], ir.External)
@@ -63,13 +118,16 @@ class Traffic:
             for one in (route.action.destinations if isinstance(route.action, ir.Forward) else ())
         )
         if leads_out and port.protocol.is_http and not _refuses_escapes(routes[0]):
-            objects = (*self.routing.services.of(host), *self.destinations.rules.of(host))
+            objects = (*view.services.of(host), *view.destinations.objects(host))
             for one in objects[:1]:
                 self.account.taken_for_granted(NO_ESCAPES, one, "spec")
 
-    def _check_tls(self, workload: ir.Workload, port: ir.PortPolicy, host: str, client: ir.MtlsMode) -> None:
+    def _check_tls(
+        self, workload: ir.Workload, port: ir.PortPolicy, destinations: Destinations, client: ir.MtlsMode
+    ) -> None:
         """Callers must speak as the server does, and in such a way that it knows them."""
-        tls = self.destinations.of(host).policy(called_number(workload, port)).tls
+        host = self.world.host(workload)
+        tls = destinations.of(host).policy(called_number(workload, port)).tls
         is_off = port.mtls is ir.MtlsMode.OFF
         if tls is None:
             is_fine = not is_off or client is ir.MtlsMode.OFF
@@ -79,42 +137,84 @@ class Traffic:
             return
         key = (workload.namespace, workload.name, port.number)
         message = f"callers of `{workload.name}` do not speak TLS as its port {port.number} does"
-        rules = self.destinations.rules.of(host)
+        rules = destinations.objects(host)
         if rules:
             self.account.not_understood(rules[0], ("spec", "trafficPolicy"), message, (key,), *_BOTH)
         else:
             self.account.missing(message, key, port.span, *_BOTH)
 
     def finished(self, workload: ir.Workload) -> ir.Workload:
-        """The service with the versions that routes of others may lead to as well."""
-        return with_versions(workload, self.destinations.added.get((workload.namespace, workload.name), {}))
+        """The service with the versions that routes of others may lead to as well, and with the settings of subsets."""
+        added: dict[str, ir.Version] = {}
+        for view in self.views.values():
+            added |= view.destinations.added.get((workload.namespace, workload.name), {})
+        host = self.world.host(workload)
+        ports = tuple(replace(one, settings=self._of_subsets(workload, one, host)) for one in workload.ports)
+        return with_versions(replace(workload, ports=ports), added)
 
-    def _settled(self, route: ir.Route, owner: Owner, port: ir.PortPolicy) -> ir.Route:
+    def _of_subsets(self, workload: ir.Workload, port: ir.PortPolicy, host: str) -> ir.Settings:
+        """The settings of a port, or those of the subsets that routes lead to, if all of these have the same."""
+        number = called_number(workload, port)
+        seen = self._seen()
+        found = [one for view in seen.values() for one in view.destinations.in_use(host, number, port.protocol)]
+        own = [place for _, place in found if place is not None]
+        if not own:
+            return port.settings
+        usual = self._usual({caller: view.destinations.of(host).policy(number) for caller, view in seen.items()})
+        only = found[0][0] if all(policy == found[0][0] for policy, _ in found) else None
+        if only is not None and replace(only, settings=usual.settings) == usual:
+            return only.settings
+        speaks_alike = all(policy is not None and policy.tls == usual.tls for policy, _ in found)
+        message = f"`{own[0].where.name}`: what is set for some subsets alone cannot be said"
+        steps, key = (*own[0].steps, "trafficPolicy"), (workload.namespace, workload.name, port.number)
+        aspects = (Aspect.SETTINGS,) if speaks_alike else tuple(Aspect)
+        self.account.not_understood(own[0].where, steps, message, (key,), *aspects)
+        return port.settings
+
+    def _settled(self, route: ir.Route, owner: Owner, port: ir.PortPolicy, destinations: Destinations) -> ir.Route:
         """The route with what is said of its destinations: budgets of retries, and how long a connection may be silent."""
         if not isinstance(route.action, ir.Forward):
             return route
         settings = route.settings
         if settings.retry is not None:
-            budgets = [found for one in route.action.destinations if (found := self._budget(one)) is not None]
+            budgets = [
+                found for one in route.action.destinations if (found := self._budget(one, destinations)) is not None
+            ]
             if budgets:
                 settings = replace(settings, retry=replace(settings.retry, budget_percent=min(budgets)))
         if not port.protocol.is_http:
-            said = self.destinations.of(self._hosts(owner)[0])
+            said = destinations.of(self._hosts(owner)[0])
             settings = replace(settings, idle_timeout_ms=said.policy(called_number(owner, port)).idle_ms)
         return route if settings is route.settings else replace(route, settings=settings)
 
     def _hosts(self, owner: Owner) -> tuple[str, ...]:
         return owner.hosts if isinstance(owner, ir.External) else (self.world.host(owner),)
 
-    def _budget(self, destination: ir.Destination) -> float | None:
+    def _budget(self, destination: ir.Destination, destinations: Destinations) -> float | None:
         """The share of retries of a destination; of an external, the smallest of its hosts."""
         owner = self.world.owners.get((destination.namespace, destination.service))
         port = None if owner is None else _port_of(owner, destination.port)
         if owner is None or port is None:
             return None
         number = called_number(owner, port)
-        said = (self.destinations.of(host).policy(number).budget for host in self._hosts(owner))
+        said = (destinations.of(host).policy(number).budget for host in self._hosts(owner))
         return min((one for one in said if one is not None), default=None)
+
+
+def _only_of(route: ir.Route, prefix: str) -> ir.Route | None:
+    """The route for those of its callers whose identity starts so; None if there are none."""
+    if route.callers is None:
+        return replace(route, callers=ir.Principals((ir.IdentityPrefix(prefix),)))
+    mine = tuple(one for one in route.callers.include if _is_of(one, prefix))
+    return replace(route, callers=replace(route.callers, include=mine)) if mine else None
+
+
+def _is_of(caller: ir.Principal, prefix: str) -> bool:
+    match caller:
+        case ir.ExactIdentity(identity=text) | ir.IdentityPrefix(prefix=text):
+            return text.startswith(prefix)
+        case _:
+            return False
 
 
 def _refuses_escapes(route: ir.Route) -> bool:
@@ -137,35 +237,45 @@ def make_traffic(
 ) -> Traffic:
     """The reader of a mesh's traffic; `objects` are those of `networking.istio.io`, by kind."""
     world = World(mesh)
-    services, others = services_by_host(objects.get("VirtualService", ()), world)
+    exports = Exports(mapping(None if settings is None else settings.data.get("meshConfig")))
+    _, others = services_by_host(objects.get("VirtualService", ()), world)
     for one in others:
         message = f"`{one.name}`: routes of gateways cannot be said"
         account.not_understood(one, ("spec", "gateways"), message, (), Aspect.ROUTING)
-    destinations = Destinations(
-        rules=rules_by_host(objects.get("DestinationRule", ()), world), world=world, root=root, account=account
-    )
-    around = Around(resolve=_Resolver(world, destinations, account).resolve, default_retry=_retry_of(settings, account))
-    routing = Routing(world=world, services=services, destinations=destinations, around=around, account=account)
-    return Traffic(world=world, account=account, destinations=destinations, routing=routing)
+    check_strangers(objects, world, account)
+    named = {(one.namespace or "default", one.name): one for one in objects.get("VirtualService", ())}
+    retry, delegates = _retry_of(settings, account), Delegates(named)
+
+    def view(caller: str) -> Routing:
+        services, _ = services_by_host(exports.visible(objects.get("VirtualService", ()), caller), world)
+        rules = rules_by_host(exports.rules(objects.get("DestinationRule", ()), caller), world)
+        destinations = Destinations(rules=rules, caller=caller, world=world, root=root, account=account)
+        around = Around(resolve=_Resolver(world, destinations, account).resolve, default_retry=retry)
+        return Routing(
+            world=world,
+            services=services,
+            destinations=destinations,
+            around=around,
+            delegates=delegates,
+            account=account,
+        )
+
+    special = exports.special(objects, world)
+    namespaces = frozenset(one.namespace for one in mesh.workloads)
+    views = {caller: view(caller) for caller in (*sorted(special & namespaces), ELSEWHERE)}
+    return Traffic(world=world, account=account, views=views, namespaces=namespaces)
 
 
-def _retry_of(settings: ConfigObject | None, account: Account) -> Callable[[Span], ir.Retry | None]:
+def _retry_of(settings: ConfigObject | None, account: Account) -> ir.Retry | None:
+    """What is retried where a route does not say: Istio's own, or what MeshConfig says in its place."""
+    if settings is None:
+        return DEFAULT_RETRY
     try:
-        return _default_retry(settings)
+        written = Fields(settings, ("meshConfig",), settings.data.get("meshConfig")).fields("defaultHttpRetryPolicy")
+        return DEFAULT_RETRY if written is None else read_retry(written)
     except NotReadError as error:
-        if settings is not None:
-            account.not_understood(settings, error.steps, f"{error} cannot be said", None, Aspect.SETTINGS)
-        return default_retry
-
-
-def _default_retry(settings: ConfigObject | None) -> Callable[[Span], ir.Retry | None]:
-    """What is retried where a route does not say: Istio's own, or what MeshConfig says in its place. Raises NotReadError."""
-    config = None if settings is None else Fields(settings, ("meshConfig",), settings.data.get("meshConfig"))
-    written = None if config is None else config.fields("defaultHttpRetryPolicy")
-    if written is None:
-        return default_retry
-    found = read_retry(written)
-    return lambda _: found
+        account.not_understood(settings, error.steps, f"{error} cannot be said", None, Aspect.SETTINGS)
+        return DEFAULT_RETRY
 
 
 @dataclass(slots=True)
@@ -190,11 +300,13 @@ class _Resolver:
             raise target.error(f"the destination `{name}`, which is none of the known services,")
         port = self._port(owner, number, target)
         plain = ir.Destination(namespace=owner.namespace, service=owner.name, port=port)
+        called = number or (None if port == SAME_PORT else called_number(owner, owner.ports[0]))
+        self.destinations.lead(host, called, subset, is_http="http" in target.steps[:2])
         if not subset:
             return plain
         said = self.destinations.of(host)
         if subset in said.subsets:
-            return replace(plain, version=said.subsets[subset])
+            return replace(plain, version=said.subsets[subset].version)
         if said.is_said or not isinstance(owner, ir.Workload):
             return None
         # The rule of the host is not among the objects: as files are that people keep apart.

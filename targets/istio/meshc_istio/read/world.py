@@ -83,6 +83,8 @@ class World:
         if labels.items() <= workload.labels.items():
             return None
         picked = [one.name for one in workload.versions if labels.items() <= {**workload.labels, **one.labels}.items()]
+        if not picked and any(one.name == name for one in workload.versions):
+            raise NotReadError(f"the subset `{name}`, whose labels are not those of the version of that name,")
         if not picked or name in picked:
             return name
         if len(picked) > 1:

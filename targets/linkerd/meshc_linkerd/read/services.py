@@ -8,7 +8,6 @@ from typing import Final
 
 from meshc import ir
 from meshc.reading import ConfigObject
-from meshc.reading.kustomizations import service_patches
 from meshc.reading.plain import items, mapping
 from meshc.target import Json
 from meshc_linkerd.read.account import COMPONENT, MISSING, TRAVEL, Account
@@ -36,10 +35,9 @@ class Services:
         for one in objects:
             if one.kind == "Service" and one.group == "":
                 self._objects.setdefault((one.namespace or _DEFAULT, one.name), []).append(one)
-        for holder, patch in service_patches(objects):
-            self._objects.setdefault((patch.namespace or _DEFAULT, patch.name), []).append(patch)
-            if holder.kind == "Component":
-                account.taken_for_granted(COMPONENT, holder, "patches")
+        for one in objects:
+            if one.kind == "Component" and "kustomize" in one.group:
+                account.taken_for_granted(COMPONENT, one, "patches")
 
     def known(self, namespace: str, name: str) -> ir.Workload | None:
         """The known service of a name."""

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from meshc import ir
 from meshc.semantics.regions import Change, Outcome, PortSide, Space, TooComplexError, Turn, compare, differing_ports
+from meshc.semantics.regions.alike import is_alike
 from meshc.semantics.regions.describe import Term
-from meshc.semantics.regions.ports import is_alike, sides_of
+from meshc.semantics.regions.ports import sides_of
 from meshc.semantics.regions.variables import HasIdentity, InTrustDomain
 from meshc_strategies import meshes, stages
 from meshc_strategies.shop import (

@@ -1,6 +1,7 @@
 """What is emitted reads back as what the target is to run: golden cases, examples, and random programs."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -157,3 +158,32 @@ def test_example(example: str) -> None:
     reading, difference = round_trip(analysis.mesh)
     assert not reading.unknown
     assert not difference.subjects
+
+
+def _stripped(mesh: Mesh) -> Mesh:
+    """The mesh of which nobody has declared anything."""
+    return replace(bare(mesh), workloads=(), externals=())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", ["bookinfo", "online-boutique"])
+def test_example_without_manifests(example: str) -> None:
+    """The files tell identities, protocols and ports by themselves."""
+    loaded = load(Path(__file__).parents[4] / "policies" / "examples" / example)
+    analysis = analyze(
+        loaded.modules, loaded.inventory, loaded.comments, environment=None, today=TODAY, earlier=loaded.diagnostics
+    )
+    assert analysis.mesh is not None
+    documents = TARGET.emit(analysis.mesh, {}).documents
+    reading = read(objects_of_documents(documents, "out"), _stripped(analysis.mesh), {})
+    assert not reading.unknown
+    declared = {(one.namespace, one.name): one for one in analysis.mesh.workloads}
+    assert {(one.namespace, one.name) for one in reading.mesh.workloads} == declared.keys()
+    for one in reading.mesh.workloads:
+        known = declared[one.namespace, one.name]
+        assert one.identity == known.identity
+        assert [port.number for port in one.ports] == sorted(port.number for port in known.ports)
+        for port in one.ports:
+            own = next(each for each in known.ports if each.number == port.number)
+            assert port.protocol.is_http is own.protocol.is_http
+            assert port.mtls is own.mtls

@@ -76,7 +76,9 @@ def test_the_service_s_namespace_comes_before_the_root() -> None:
     root = port_of(read_live(rule("istio-system", "RANDOM"))).settings.load_balance
     assert root is not None
     assert root.policy is BalancePolicy.RANDOM
-    assert "some namespaces" in read_live(rule("bank", "RANDOM")).unknown[0].message
+    found = read_live(rule("bank", "RANDOM")).unknown
+    assert [one.ports for one in found] == [(("shop", "cart", 80),), (("shop", "cart", 5432),)]
+    assert all("callers in `bank` alone" in one.message and one.aspects == {Aspect.SETTINGS} for one in found)
 
 
 def test_callers_that_speak_otherwise_than_the_server_are_not_understood() -> None:
@@ -130,8 +132,3 @@ def test_servers_outside_that_nobody_verifies_are_not_understood() -> None:
         ("subjectAltNames: [books.example]", "subjectAltNames: [evil.example]"),
     ):
         assert read_live(ENTRY + object_text("DestinationRule", TLS.replace(old, new)), has_books=False).unknown
-
-
-def test_a_sidecar_object_may_hide_anything() -> None:
-    (found,) = read_live(object_text("Sidecar", "{egress: [{hosts: ['./*']}]}")).unknown
-    assert found.ports is None

@@ -17,7 +17,7 @@ from meshc import ir
 from meshc.difference.compare import Comparer
 from meshc.difference.model import Side
 from meshc.ir import Mesh
-from meshc.reading import Reading, bare, objects_of_documents
+from meshc.reading import Aspect, Reading, bare, objects_of_documents
 from meshc.request import Request
 from meshc.semantics.decide import Evaluator, default_host
 from meshc.target import Document, Emission, Json
@@ -195,10 +195,12 @@ def _answers(case: _Case, istio: IstioMesh, request: Request) -> object:
     host = default_host(request.namespace, request.service) if external is None else external.hosts[0]
     number = 80 if external is not None and request.port == 443 and request.method is not None else request.port
     call = Call(port=number, authority=host, method=request.method, target=target, headers=request.headers, sni=host)
-    sent = istio.caller.send(Caller(namespace=caller.namespace, labels=caller.pods()[0]), call)
+    pod = Caller(namespace=caller.namespace, labels=caller.pods()[0])
+    sent = istio.caller.send(pod, call)
     sent = replace(sent, route="", destinations=tuple(sorted(sent.destinations, key=str)))
+    policies = tuple(str(istio.caller.policy(pod, one)) for one, _ in sent.destinations)
     if external is not None:
-        return sent
+        return sent, policies
     workload = next(
         one for one in workloads_of(case.mesh) if (one.namespace, one.name) == (request.namespace, request.service)
     )
@@ -209,7 +211,7 @@ def _answers(case: _Case, istio: IstioMesh, request: Request) -> object:
         peer=request.source_ip, certificate=certificate, sni=None, method=request.method, target=target, authority=host,
         headers=request.headers, token=None,
     )  # fmt: skip
-    return sent, istio.server.answer(workload, port, arrival).allowed, mode
+    return sent, policies, istio.server.answer(workload, port, arrival).allowed, mode
 
 
 @pytest.mark.slow
@@ -271,4 +273,92 @@ def test_what_is_read_of_an_edit_is_what_the_evaluator_answers(name: str) -> Non
             found = comparison.difference(request, (caller.namespace, caller.name))
             assert found is None, (path, found)
         compared += 1
+    assert compared >= 5
+
+
+# ---- limits and reports, of which the evaluator knows nothing -------------------------------------------------------
+
+_NAMES_ALONE = frozenset({"name", "priority"})
+"""Of filters and their patches: what they are called."""
+_CHANGES_NOTHING = frozenset(
+    {
+        # Without it the object is for the whole namespace, where the other service has one of its own, or no ports.
+        "spec.selector",
+        "spec.selector.matchLabels",
+        "spec.selector.matchLabels.app",
+        "spec.workloadSelector",
+        "spec.workloadSelector.labels",
+        "spec.workloadSelector.labels.app",
+        # What Istio takes where the field is not there.
+        "spec.trafficPolicy.loadBalancer.consistentHash.ringHash",
+        "spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize",
+    }
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plain-limits", "access-log", "trace", "retry-budget", "hashing"])
+def test_every_edit_of_a_limit_a_report_or_a_policy_is_seen(name: str) -> None:
+    case, rng = _case(name), Random(f"all {name}")
+    edits = [
+        (number, place, path)
+        for number, document in enumerate(case.documents)
+        for place, resource in enumerate(document.resources)
+        if resource.get("kind") in {"EnvoyFilter", "Telemetry", "DestinationRule"}
+        for path in _paths(_plain(resource))
+        if path[0] == "spec" and not (_SAYS_NOTHING | _NAMES_ALONE) & {*map(str, path)}
+    ]
+    seen = 0
+    for number, place, path in edits:
+        edited = _edited(_plain(case.documents[number].resources[place]), path, rng)
+        reading = read(objects_of_documents(_with(case, number, place, edited), "out"), bare(case.mesh), {})
+        if _is_seen(case, reading):
+            seen += 1
+        else:
+            assert ".".join(map(str, path)) in _CHANGES_NOTHING, (case.documents[number].path, place, path, edited)
+    assert seen >= len(edits) * 0.8
+
+
+# ---- who sees what --------------------------------------------------------------------------------------------------
+
+
+def _homes(mesh: Mesh) -> list[str]:
+    return sorted({one.namespace for one in mesh.workloads})
+
+
+def _hidden(data: Json, homes: list[str]) -> Iterator[Json]:
+    """An object of networking for some callers alone, or in another place."""
+    for exported in (["."], ["nobody"], *([one] for one in homes), [".", homes[-1]]):
+        edited = copy.deepcopy(cast("dict[str, dict[str, Json]]", data))
+        edited["spec"]["exportTo"] = exported
+        yield edited
+    for home in homes:
+        edited = copy.deepcopy(cast("dict[str, dict[str, Json]]", data))
+        edited["metadata"]["namespace"] = home
+        yield edited
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plain-routes", "routes", "rewrites", "retry-conditions", "mirror"])
+def test_who_sees_which_routes_is_what_the_evaluator_answers(name: str) -> None:
+    case, rng = _case(name), Random(f"hidden {name}")
+    comparison = RouteComparison(case.mesh, TARGET, joins_lines=False)
+    requests = [one for one in _requests(case, rng, 40) if one.method is not None]
+    compared = 0
+    for number, document in enumerate(case.documents):
+        for place, resource in enumerate(document.resources):
+            if resource.get("kind") not in {"VirtualService", "DestinationRule"}:
+                continue
+            for edited in _hidden(_plain(resource), _homes(case.mesh)):
+                documents = _with(case, number, place, edited)
+                reading = read(objects_of_documents(documents, "out"), bare(case.mesh), {})
+                istio = _istio(case.mesh, documents)
+                if any(Aspect.ROUTING in one.aspects for one in reading.unknown) or istio is None:
+                    continue
+                comparison.istio, comparison.evaluator = istio, Evaluator(reading.mesh)
+                for request in requests:
+                    caller = next(one for one in case.mesh.workloads if one.identity == request.identity)
+                    found = comparison.difference(request, (caller.namespace, caller.name))
+                    assert found is None, (edited, found)
+                compared += 1
     assert compared >= 5

@@ -107,7 +107,7 @@ def _outside(rng: Random) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "seeds"),
-    [(_access, range(330)), (_traffic, range(130)), (_outside, range(110))],
+    [(_access, range(340)), (_traffic, range(140)), (_outside, range(130))],
     ids=["access", "traffic", "outside"],
 )
 def test_random_programs(make: Callable[[Random], str], seeds: range) -> None:
