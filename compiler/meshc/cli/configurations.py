@@ -1,7 +1,7 @@
 """Configuration of a mesh as an operand of `meshc diff`: a file, a directory, or what `kubectl get -o yaml` prints."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from meshc.ir import Mesh
 from meshc.load import CONFIG_NAME
 from meshc.project_config import Config
 from meshc.reading import Aspect, ConfigObject, Reading, Unknown, objects_of_source, read_objects
+from meshc.reading.plain import items, mapping
 from meshc.revisions import PREFIX
 from meshc.source import SourceFile
 from meshc.target import Target
@@ -159,8 +160,24 @@ def _say(readings: Sequence[Reading], aspects: AbstractSet[Aspect], console: Con
 def _compared(configuration: Configuration) -> frozenset[Aspect]:
     """What is compared. Policies alone, as `kubectl get` is asked for them, say nothing of how calls travel."""
     target = configuration.target
-    has_travel = target.name != "istio" or any(one.group == _ISTIO_TRAVEL for one in configuration.objects)
+    travels = _TRAVELS.get(target.name)
+    has_travel = travels is None or any(map(travels, configuration.objects))
     return target.reads if has_travel else frozenset({Aspect.ACCESS})
+
+
+def _travels_on_linkerd(one: ConfigObject) -> bool:
+    """Whether an object of Linkerd says how calls travel: routes on servers do not, and the annotations of Services do."""
+    if one.kind == "HTTPRoute":
+        parents = items(mapping(one.data.get("spec")).get("parentRefs"))
+        return any(mapping(parent).get("kind") == "Service" for parent in parents)
+    return one.kind in {"EgressNetwork", "GRPCRoute", "HTTPLocalRateLimitPolicy", "Service", "ServiceProfile"}
+
+
+_TRAVELS: Final[Mapping[str, Callable[[ConfigObject], bool]]] = {
+    "istio": lambda one: one.group == _ISTIO_TRAVEL,
+    "linkerd": _travels_on_linkerd,
+}
+"""Whether an object says how calls travel, by target; those of others always do."""
 
 
 def _with_unknown(difference: Difference, unknowns: Sequence[Unknown]) -> Difference:

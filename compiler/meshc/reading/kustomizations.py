@@ -15,9 +15,16 @@ from meshc.source import SourceFile
 _KINDS: Final = frozenset({"Kustomization", "Component"})
 _PLAIN: Final = frozenset({"apiVersion", "kind", "metadata", "resources"})
 _OF_SERVICES: Final = frozenset({"apiVersion", "kind", "metadata"})
-_OF_NOTES: Final = frozenset({"name", "namespace", "annotations"})
-_NOTED: Final = "linkerd.io"
-"""The domain of annotations of Services that are read."""
+
+
+def patched_services(objects: Sequence[ConfigObject]) -> Iterator[ConfigObject]:
+    """What kustomizations say of Services by patches that hold annotations and nothing else: as objects of those names."""
+    for one in objects:
+        if one.kind in _KINDS and "kustomize" in one.group and _patches_services(one, "patches"):
+            for patch in items(one.data.get("patches")):
+                text = str(mapping(patch).get("patch"))
+                for found in objects_of_source(SourceFile(one.file, text))[0]:
+                    yield ConfigObject(data=found.data, file=one.file)
 
 
 def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
@@ -27,13 +34,8 @@ def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
     for one in kustomizations:
         folder = posixpath.dirname(one.file)
         for field in sorted(set(one.data) - _PLAIN):
-            if field == "patches" and _is_read(one):
-                continue
-            # A Service says nothing of who may call it.
-            aspects = (
-                frozenset({Aspect.ROUTING, Aspect.SETTINGS}) if _patches_services(one, field) else frozenset(Aspect)
-            )
-            yield _unknown(one, (field,), f"what `{field}` makes of the objects cannot be said", aspects)
+            if not _patches_services(one, field):
+                yield _unknown(one, (field,), f"what `{field}` makes of the objects cannot be said")
         listed = {posixpath.normpath(posixpath.join(folder, path)) for path in texts(one.data.get("resources"))}
         below = {file for file in files if posixpath.normpath(file).startswith(f"{folder}/" if folder else "")}
         held = {file: _held_by(file) for file in below}
@@ -42,34 +44,6 @@ def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
         for file in sorted(file for file, paths in held.items() if listed.isdisjoint(paths)):
             if one.kind == "Kustomization" and not _has_own(file, folder, kustomizations):
                 yield _unknown(one, ("resources",), f"`{file}` is not applied: it is not among the resources")
-
-
-def service_patches(objects: Sequence[ConfigObject]) -> Iterator[tuple[ConfigObject, ConfigObject]]:
-    """Kustomizations, and the Services to which they give annotations and nothing else, as far as these have them from there."""
-    for one in objects:
-        if one.kind in _KINDS and "kustomize" in one.group and _patches_services(one, "patches"):
-            for patch in _patched(one):
-                yield one, patch
-
-
-def _is_read(one: ConfigObject) -> bool:
-    """Whether all that a kustomization patches are annotations which the reader of the one mesh that heeds them asks for."""
-    if not _patches_services(one, "patches"):
-        return False
-    for patch in _patched(one):
-        metadata = mapping(patch.data.get("metadata"))
-        domains = (str(key).partition("/")[0] for key in mapping(metadata.get("annotations")))
-        if set(metadata) - _OF_NOTES or not all(domain.endswith(_NOTED) for domain in domains):
-            return False
-    return True
-
-
-def _patched(one: ConfigObject) -> Iterator[ConfigObject]:
-    for patch in items(one.data.get("patches")):
-        text = mapping(patch).get("patch")
-        found, _ = objects_of_source(SourceFile(one.file, text)) if isinstance(text, str) else ((), ())
-        # Places in the text of a patch are none in the file.
-        yield from (ConfigObject(data=each.data, file=each.file) for each in found)
 
 
 def _held_by(file: str) -> tuple[str, ...]:
@@ -87,7 +61,7 @@ def _has_own(file: str, folder: str, kustomizations: Iterable[ConfigObject]) -> 
 
 
 def _patches_services(one: ConfigObject, field: str) -> bool:
-    """Whether a field holds patches, all of them for Services, and of what is said about them."""
+    """Whether a field holds patches, all of them annotations of Services for Linkerd."""
     if field != "patches":
         return False
     for patch in items(one.data.get(field)):
@@ -97,10 +71,12 @@ def _patches_services(one: ConfigObject, field: str) -> bool:
             return False
         if (found[0].kind, found[0].group) != ("Service", "") or set(found[0].data) - _OF_SERVICES:
             return False
+        about = mapping(found[0].data.get("metadata"))
+        notes = mapping(about.get("annotations"))
+        if set(about) - {"name", "namespace", "annotations"} or not all("linkerd.io/" in name for name in notes):
+            return False
     return True
 
 
-def _unknown(
-    one: ConfigObject, steps: tuple[Step, ...], message: str, aspects: frozenset[Aspect] = frozenset(Aspect)
-) -> Unknown:
-    return Unknown(message=message, aspects=aspects, span=one.span(*steps))
+def _unknown(one: ConfigObject, steps: tuple[Step, ...], message: str) -> Unknown:
+    return Unknown(message=message, aspects=frozenset(Aspect), span=one.span(*steps))

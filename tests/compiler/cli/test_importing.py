@@ -262,6 +262,73 @@ def test_policies_that_nobody_reads_close_what_they_may_close(here: Path, meshc:
     assert "shop.cart:80: closed, since not all that decides is known" in ran.err
 
 
+SERVICES_OF_THE_SHOP = """
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {selector: {app: cart}, ports: [{port: 80, name: http, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart-v2, namespace: shop}
+spec: {selector: {app: cart-v2}, ports: [{port: 80, name: http, targetPort: 8080}]}
+---
+"""
+ROUTES_OF_THE_CART = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: canary, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: cart, port: 80}]
+  rules:
+  - matches: [{headers: [{name: x-canary, value: "1"}]}]
+    backendRefs: [{name: cart-v2, port: 80}]
+  - backendRefs: [{name: cart, port: 80, weight: 9}, {name: cart-v2, port: 80, weight: 1}]
+    timeouts: {request: 5s}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: admin, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: cart-v2}]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /admin}}]
+    backendRefs: [{name: cart-v2, port: 80}]
+"""
+ROUTES_OF_A_GATEWAY = """
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: front, namespace: shop}
+spec:
+  parentRefs: [{name: ingress}]
+  rules: [{backendRefs: [{name: cart, port: 80}]}]
+"""
+
+
+@pytest.mark.parametrize("kind", ["gateway", "linkerd"])
+def test_routes_of_the_gateway_api_for_meshes(here: Path, meshc: Run, kind: str) -> None:
+    (here / "live.yaml").write_text(SERVICES_OF_THE_SHOP + ROUTES_OF_THE_CART, encoding="utf-8")
+    ran = meshc("import", "live.yaml", "--from", kind, "-o", "out")
+    assert ran.status == 0, ran.err
+    assert ran.out.startswith("equal, assuming that ")
+    text = Path("out/policies/shop.mesh").read_text(encoding="utf-8")
+    assert 'route /** when header "x-canary" == "1" -> cart-v2' in text
+    assert "route /** -> cart 90%, cart-v2 10% {\n    timeout 5s" in text
+    # What no route takes is answered 404 there.
+    assert "respond 404\n  route /admin/** -> cart-v2" in text
+    ran = meshc("diff", "out", "live.yaml")
+    assert ran.status == 0, ran.out + ran.err
+
+
+def test_routes_of_gateways_are_not_imported(here: Path, meshc: Run) -> None:
+    (here / "live.yaml").write_text(SERVICES_OF_THE_SHOP + ROUTES_OF_THE_CART + ROUTES_OF_A_GATEWAY, encoding="utf-8")
+    ran = meshc("import", "live.yaml", "--from", "gateway", "-o", "out")
+    assert ran.status == 1
+    assert "no port that is known: a gateway's routes cannot be said: it is no service of the mesh" in ran.err
+    assert "-> cart-v2" in Path("out/policies/shop.mesh").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

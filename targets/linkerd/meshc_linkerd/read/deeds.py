@@ -40,6 +40,7 @@ class Around:
     service: Said
     is_policy_kind: bool = False
     """Whether the route is Linkerd's own kind, which knows fewer filters."""
+    is_grpc: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,8 @@ def read_deed(rule: Fields, around: Around) -> Deed:
         rule.ignore("timeouts", "retry")
         rule.finish()
         return Deed(action=None, redirect=redirect, settings=ir.Settings(header_changes=changes), span=span)
+    if around.is_grpc and rule.has("timeouts"):
+        raise rule.error("rules of a GRPCRoute have no timeouts", "timeouts")
     timeouts = _timeouts(rule, around)
     if rule.has("retry"):
         around.account.taken_for_granted(UNREAD, rule.source, *rule.steps, "retry")

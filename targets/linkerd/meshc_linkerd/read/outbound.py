@@ -137,6 +137,7 @@ class Outbound:
             own=Notes.of(route).said(is_grpc=is_grpc),
             service=service,
             is_policy_kind=route.group == GROUP,
+            is_grpc=is_grpc,
         )
         is_for_all = route.namespace == workload.namespace
         found: list[Choice] = []
@@ -198,6 +199,10 @@ def routes_by_parent(objects: Iterable[ConfigObject], services: Services, accoun
     found: dict[tuple[str, str, int], list[ConfigObject]] = {}
     for route in objects:
         if route.kind not in _FAMILIES or route.group not in {GATEWAY, GROUP}:
+            continue
+        if not route.namespace:
+            error = NotUnderstoodError("an object without a namespace gets the one it is applied in", "metadata")
+            account.not_understood(route, error, None, *TRAVEL)
             continue
         for number, parent in enumerate(items(mapping(route.data.get("spec")).get("parentRefs"))):
             try:

@@ -82,6 +82,7 @@ class _Reader:
         self._routes: dict[tuple[str, str], list[ConfigObject]] = {}
         self._authorizations: dict[str, list[ConfigObject]] = {}
         self._limits: dict[tuple[str, str], list[ConfigObject]] = {}
+        self._named: set[tuple[str, str, str, str]] = set()
         self._used: set[int] = set()
         for one in objects:
             self._sort(one)
@@ -92,8 +93,9 @@ class _Reader:
         spec = mapping(one.data.get("spec"))
         if one.group not in {GROUP, _GATEWAY}:
             return
-        if (one.kind, one.namespace, one.name) in self._objects and one.kind != "HTTPRoute":
-            self._account.not_understood(one, NotUnderstoodError("two objects of one name", "metadata"), None)
+        if (one.group, one.kind, one.namespace, one.name) in self._named:
+            self._account.not_understood(one, NotUnderstoodError("two objects of one name", "metadata"), None, *Aspect)
+        self._named.add((one.group, one.kind, one.namespace, one.name))
         self._objects[one.kind, one.namespace, one.name] = one
         match one.kind:
             case "Server":

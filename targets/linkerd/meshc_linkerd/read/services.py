@@ -8,13 +8,14 @@ from typing import Final
 
 from meshc import ir
 from meshc.reading import ConfigObject
-from meshc.reading.kustomizations import service_patches
 from meshc.reading.plain import items, mapping
 from meshc.target import Json
 from meshc_linkerd.read.account import COMPONENT, MISSING, TRAVEL, Account
 from meshc_linkerd.read.fields import Fields
 from meshc_linkerd.read.notes import Notes
 
+_DEFAULT: Final = "default"
+"""The namespace of a Service that names none, as manifests of services are read."""
 _HTTP: Final = frozenset({"", "http", "kubernetes.io/h2c"})
 """What `appProtocol` may be of a port whose requests callers' proxies look at; they pass others on as connections."""
 _OPAQUE: Final = frozenset({"config.linkerd.io/opaque-ports", "config.linkerd.io/skip-outbound-ports"})
@@ -33,11 +34,10 @@ class Services:
         self._objects: dict[tuple[str, str], list[ConfigObject]] = {}
         for one in objects:
             if one.kind == "Service" and one.group == "":
-                self._objects.setdefault((one.namespace, one.name), []).append(one)
-        for holder, patch in service_patches(objects):
-            self._objects.setdefault((patch.namespace, patch.name), []).append(patch)
-            if holder.kind == "Component":
-                account.taken_for_granted(COMPONENT, holder, "patches")
+                self._objects.setdefault((one.namespace or _DEFAULT, one.name), []).append(one)
+        for one in objects:
+            if one.kind == "Component" and "kustomize" in one.group:
+                account.taken_for_granted(COMPONENT, one, "patches")
 
     def known(self, namespace: str, name: str) -> ir.Workload | None:
         """The known service of a name."""
@@ -100,7 +100,7 @@ class Services:
     def _selected(self, service: ConfigObject, number: int, ref: Fields) -> ir.Destination:
         spec = Fields.spec(service)
         selector = {key: str(value) for key, value in mapping(spec.data.get("selector")).items()}
-        meant = list(self._meant(service.namespace, selector)) if selector else []
+        meant = list(self._meant(service.namespace or _DEFAULT, selector)) if selector else []
         if len(meant) != 1:
             message = f"which service the Service `{service.name}` stands for is not known"
             raise ref.error(message, "name")

@@ -481,3 +481,20 @@ def test_what_is_not_understood_is_said(texts: list[str], message: str, *, is_of
     assert all(one.aspects <= {Aspect.ROUTING, Aspect.SETTINGS} for one in found)
     touched = any(one.ports is None or ("shop", "cart", 80) in one.ports for one in found)
     assert touched is is_of_cart
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([_route(f"[{{{TO_CART}}}]"), _route(f"[{{{TO_PAY}}}]")], "two objects of one name"),
+        ([_route(f"[{{{TO_CART}}}]").replace(", namespace: shop", "")], "without a namespace"),
+        ([_route(f"[{{{TO_CART}}}]", kind="TCPRoute")], "a TCPRoute is not understood"),
+        (
+            ["apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: x, namespace: shop}"],
+            "BackendTLSPolicy",
+        ),
+    ],
+)
+def test_what_may_touch_every_port(texts: list[str], message: str) -> None:
+    reading = _read(*texts)
+    assert any(message in one.message for one in reading.unknown), reading.unknown
