@@ -1,15 +1,19 @@
 """`--via TARGET`: answers from the compiled files, read back, instead of from the program."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from meshc.cli.console import Console, UsageError
 from meshc.cli.project import Project, show, target_options
 from meshc.ir import Mesh, PortPolicy, Workload
+from meshc.lower.requests import AccessExpected, TestCase
 from meshc.passes.support import has_errors
 from meshc.reading import Aspect
+from meshc.semantics.decide import Evaluator
+from meshc.source import Span
 from meshc.target import Target
 from meshc.targets import TargetError, find_target
+from meshc.verdicts import judge
 from meshc.verification import ReadBackError, read_texts, texts_of
 
 
@@ -42,6 +46,23 @@ def mesh_via(name: str, project: Project, mesh: Mesh, console: Console) -> Mesh:
     if target.reads != set(Aspect):
         console.say(f"by way of {name} is who may call the services; routes and settings are the program's")
     return as_far_as_read(mesh, reading.mesh, target)
+
+
+def left_out(name: str, project: Project, mesh: Mesh, cases: Sequence[TestCase]) -> frozenset[Span]:
+    """The cases that the target does not meet by its own table: what they are about is left out, or differs, as a compile has said.
+
+    A case that expects a refusal is never among them.
+    """
+    target = find_target(name)
+    if target.expressed is None:
+        return frozenset()
+    evaluator = Evaluator(target.expressed(mesh, target_options(project.config, name)))
+    return frozenset(
+        case.span
+        for case in cases
+        if case.expected != AccessExpected(allowed=False)
+        and not judge(case.expected, evaluator.decide(case.request)).is_expected
+    )
 
 
 def as_far_as_read(mesh: Mesh, read: Mesh, target: Target) -> Mesh:

@@ -14,6 +14,7 @@ from meshc import ir
 from meshc.kubernetes import Placed, metadata, object_name, span_anchor
 from meshc.semantics.texts import fullmatcher
 from meshc_linkerd.errors import InexpressibleError
+from meshc_linkerd.grpc_retries import WORDS as GRPC_WORDS
 from meshc_linkerd.resources.core import Service, ServicePort, ServiceSpec
 from meshc_linkerd.resources.gateway import (
     MATCHES_OF_ROUTE,
@@ -45,7 +46,6 @@ _APP_PROTOCOLS: Final = {
     ir.Protocol.TLS: "linkerd.io/opaque",
 }
 _CODES: Final = frozenset({301, 302})
-_GRPC_WORDS: Final = frozenset({"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"})
 _HTTP_WORDS: Final = {"5xx": "5xx", "gateway-error": "gateway-error", "retriable-4xx": "409"}
 
 Annotations = tuple[tuple[str, str], ...]
@@ -133,7 +133,7 @@ def _says_something(settings: ir.Settings) -> bool:
 
 def routes_of(workload: ir.Workload, port: ir.PortPolicy) -> Iterator[Placed]:
     """The routes of a port. Raises InexpressibleError."""
-    if any(one.settings.retry is not None and _GRPC_WORDS & {*one.settings.retry.conditions} for one in port.routes):
+    if any(one.settings.retry is not None and GRPC_WORDS & {*one.settings.retry.conditions} for one in port.routes):
         yield _calls(workload, port)
         return
     planned = _plan(port)
@@ -310,7 +310,7 @@ def annotations_of(settings: ir.Settings) -> Annotations:
 
 def _retry_notes(retry: ir.Retry) -> Mapping[str, str]:
     http = [_HTTP_WORDS[one] for one in retry.conditions if one in _HTTP_WORDS] + [str(one) for one in retry.statuses]
-    grpc = [one for one in retry.conditions if one in _GRPC_WORDS]
+    grpc = [one for one in retry.conditions if one in GRPC_WORDS]
     if not (http or grpc):
         return {}
     found = {"retry.linkerd.io/limit": str(retry.attempts)}

@@ -6,6 +6,7 @@ from typing import Final
 
 from meshc import ir
 from meshc.target import TargetOptions
+from meshc_linkerd.grpc_retries import without_others
 from meshc_linkerd.identities import Domain, Namespace, group_of
 from meshc_linkerd.options import read_options
 from meshc_linkerd.read.expressed_travel import expected_routes, expressed_external, expressed_workload
@@ -20,7 +21,10 @@ def expressed(mesh: ir.Mesh, options: TargetOptions) -> ir.Mesh:
     """The mesh with Linkerd's differences: who has no identity is refused by a rule where mTLS is strict, and identities mean
     nothing where it is off; declared probes are let in; shadow rules are not there. Settings of calls are those that Linkerd has.
     """
-    networks = read_options(options).probe_networks
+    chosen = read_options(options)
+    networks = chosen.probe_networks
+    if chosen.omit:
+        mesh = without_others(mesh)
     ports, _ = pod_ports(mesh)
     probed = {(one.workload.namespace, one.workload.name, one.port.target): one.probes for one in ports}
     shared = _sharing(mesh)

@@ -5,10 +5,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from meshc import ir
+from meshc_linkerd.grpc_retries import WORDS as GRPC_WORDS
 from meshc_linkerd.retry_codes import FIVE, GATEWAY, canonical
 from meshc_linkerd.segments import PLAIN_PATH
 
-_GRPC: Final = frozenset({"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"})
 _CODES: Final = {"5xx": FIVE, "gateway-error": GATEWAY, "retriable-4xx": frozenset({409})}
 _SECOND: Final = 1_000
 _ALL: Final = 100.0
@@ -100,7 +100,7 @@ def _route(route: ir.Route) -> ir.Route:
 
 def _retry(retry: ir.Retry) -> ir.Retry | None:
     """Linkerd waits between tries as it likes, without a budget; it retries answers alone."""
-    calls = tuple(sorted(_GRPC.intersection(retry.conditions)))
+    calls = tuple(sorted(GRPC_WORDS.intersection(retry.conditions)))
     codes = {*retry.statuses, *(code for word in retry.conditions for code in _CODES.get(word, ()))}
     if not calls and not codes:
         return None
