@@ -85,9 +85,13 @@ async def _run(arguments: Arguments, mesh: Mesh, errands: Sequence[Errand], dire
         if not arguments.once:
             _say_where(scene.placed, console)
         await scene.observe([one for one in errands if _can_send(one)])
-        view.summarize()
+        is_shown = arguments.engine == "proxy"
+        if is_shown:
+            view.summarize()
+        else:
+            console.say("what Envoys decide is not shown here; it is with `--engine proxy`")
         if not arguments.once:
-            console.say("every request is shown here; Ctrl-C ends")
+            console.say("every request is shown here; Ctrl-C ends" if is_shown else "Ctrl-C ends")
             await _interrupted()
 
 
