@@ -2,18 +2,24 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Final
 
 from meshc_proxy.io.channel import BrokenOffError
 from meshc_proxy.io.exchange import ExchangeEndedError
 from meshc_proxy.io.pool import ConnectError, Pool
 from meshc_proxy.wire.events import Data, End, MessageEvent, MisuseError, RequestHead, Reset
 
-_LONGEST_S = 30.0
+MOST_AT_ONCE: Final = 256
+"""How many copies are under way at once; beyond, none is sent: a place that does not answer would hold all of their bodies."""
+
+_LONGEST_S: Final = 30.0
 _running: set["asyncio.Task[None]"] = set()
 
 
 def copy_to(pool: Pool, head: RequestHead, body: tuple[MessageEvent, ...]) -> None:
-    """Begin to send a copy."""
+    """Begin to send a copy, unless there are too many."""
+    if len(_running) >= MOST_AT_ONCE:
+        return
     task = asyncio.create_task(_send(pool, head, body))
     _running.add(task)
     task.add_done_callback(_running.discard)

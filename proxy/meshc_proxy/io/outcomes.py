@@ -6,6 +6,9 @@ from meshc_proxy.policy.replies import Flag, Reply, reply_events
 from meshc_proxy.wire.bridge import value_of
 from meshc_proxy.wire.events import Data, Headers, ResetReason, ResponseHead
 
+_MOST_DIGITS = 10
+"""Of a status of gRPC's in a header; a longer one is none."""
+
 
 async def answer(down: Exchange, reply: Reply, record: Record) -> None:
     """Answer with what the proxy itself says."""
@@ -49,5 +52,5 @@ def note_cut(record: Record, reason: ResetReason, *, is_http1: bool) -> None:
 def note_grpc(record: Record, headers: Headers) -> None:
     """Note the status of gRPC that headers or trailers tell, if they do."""
     told = value_of(headers, b"grpc-status")
-    if told is not None and told.isdigit():
+    if told is not None and told.isdigit() and len(told) <= _MOST_DIGITS:
         record.grpc_status = int(told)

@@ -14,6 +14,7 @@ from meshc.site import Address
 from meshc_proxy.io.channel import BLOCK, BrokenOffError, Channel
 from meshc_proxy.io.driver import Driver
 from meshc_proxy.io.exchange import Exchange
+from meshc_proxy.io.secrets import SecretsError
 from meshc_proxy.wire.events import RequestHead
 from meshc_proxy.wire.http1_client import Http1Client
 from meshc_proxy.wire.http2_sides import Http2Client
@@ -60,10 +61,14 @@ async def connect(endpoint: Endpoint) -> tuple[Channel, Established | None]:
     except TimeoutError:
         _drop(channel)
         raise ConnectError("connection timeout") from None
-    except (OSError, BrokenOffError) as error:
+    except (OSError, BrokenOffError, SecretsError, UnicodeError) as error:
+        # A label of more than 63 letters has no address, and no TLS can ask for it: Python calls that an error of codecs.
         _drop(channel)
-        detail = f"TLS error: {error}" if isinstance(error, BrokenOffError) else "connection failure"
+        detail = f"TLS error: {error}" if isinstance(error, BrokenOffError | SecretsError) else "connection failure"
         raise ConnectError(f"remote connection failure, {detail}") from error
+    except BaseException:
+        _drop(channel)  # whoever wanted it has left within the handshake
+        raise
     if established.peer != endpoint.server:
         _drop(channel)
         raise ConnectError("TLS error: the server is somebody else")

@@ -1,12 +1,8 @@
 """One generation of what a sidecar runs: made whole, or not at all, and never changed; a reload makes the next one."""
 
-import asyncio
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from meshc.ir import ALWAYS, External, Jwt, Mesh, PortPolicy, Settings, Workload
 from meshc.site import Site
@@ -15,12 +11,6 @@ from meshc_proxy.io.upstreams import Upstreams
 from meshc_proxy.policy.hosts import Hosts, hosts_of, listed_hosts
 from meshc_proxy.policy.inbound import Snapshot, build_snapshot
 from meshc_proxy.policy.tokens import KeySet
-
-REFRESH_S: Final = 300.0
-"""How long a key set from a URL is used before it is asked for again, in seconds. Source: Envoy's default is 600."""
-
-_FETCH_S: Final = 5.0
-_LARGEST_SET: Final = 1024 * 1024
 
 
 class SetupError(Exception):
@@ -85,18 +75,6 @@ def not_enforced(mesh: Mesh) -> tuple[str, ...]:
     return tuple(found)
 
 
-async def refresh(setup: Setup) -> list[str]:
-    """Fetch the key sets that come from URLs; what could not be had, in words. Old ones stay."""
-    problems = []
-    for number, jwt in setup.remote_sets():
-        try:
-            text = await asyncio.to_thread(_fetch, jwt.jwks)
-            setup.keys[number][jwt.name] = KeySet.read(text)
-        except (OSError, ValueError) as error:
-            problems.append(f"the keys of `{jwt.name}` cannot be had from {jwt.jwks}: {error}")
-    return problems
-
-
 def _local_sets(port: PortPolicy) -> dict[str, KeySet]:
     sets: dict[str, KeySet] = {}
     for jwt in port.jwts:
@@ -118,16 +96,6 @@ def _carry_over(before: Setup, workload: Workload, keys: Mapping[int, dict[str, 
             known = old.get((port.number, jwt.name, jwt.jwks))
             if known is not None:
                 keys[port.number][jwt.name] = known
-
-
-def _fetch(url: str) -> str:
-    if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
-        raise ValueError("not a URL of http or https")
-    with urllib.request.urlopen(url, timeout=_FETCH_S) as answer:  # noqa: S310  the scheme was looked at
-        content: bytes = answer.read(_LARGEST_SET + 1)
-    if len(content) > _LARGEST_SET:
-        raise ValueError("the answer is too large")
-    return content.decode("utf-8")
 
 
 def _ports(mesh: Mesh) -> list[PortPolicy]:

@@ -12,10 +12,11 @@ from meshc_proxy.io.accept import AcceptError
 from meshc_proxy.io.channel import BLOCK, BrokenOffError, Channel
 from meshc_proxy.io.driver import Driver
 from meshc_proxy.io.inbound import serve_inbound
+from meshc_proxy.io.key_sets import REFRESH_S, refresh
 from meshc_proxy.io.outbound import serve_outbound, serve_way
 from meshc_proxy.io.records import Record, Sink
 from meshc_proxy.io.secrets import SecretsError
-from meshc_proxy.io.setup import REFRESH_S, Setup, refresh
+from meshc_proxy.io.setup import Setup
 from meshc_proxy.wire.limits import ServerLimits
 
 _LOG: Final = logging.getLogger("meshc.proxy")

@@ -146,9 +146,12 @@ class _Process:
             setup = await asyncio.to_thread(_prepared, self._source, self._sidecar.setup)
             await self._sidecar.reload(setup)
         except (ConfigurationError, ListenError) as error:
-            self._problem = str(error)
-            self._metrics.reloaded(ok=False)
-            self._running.say(f"the new configuration is refused, the last good one stays: {error}")
+            self._refuse(str(error))
+            return
+        except Exception:  # noqa: BLE001
+            # A mistake of ours in reading must not end the watch: nothing would ever be reloaded again.
+            _LOG.exception("the new configuration cannot be read")
+            self._refuse("it cannot be read")
             return
         self._problem = None
         self._generation += 1
@@ -156,6 +159,11 @@ class _Process:
         self._metrics.reloaded(ok=True)
         self._told(setup)
         self._running.say(f"configuration {self._generation} runs")
+
+    def _refuse(self, problem: str) -> None:
+        self._problem = problem
+        self._metrics.reloaded(ok=False)
+        self._running.say(f"the new configuration is refused, the last good one stays: {problem}")
 
     def _told(self, setup: Setup) -> None:
         self._logs.load(setup.mesh, setup.site.workload)

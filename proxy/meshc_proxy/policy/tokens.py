@@ -22,6 +22,7 @@ SKEW_S: Final = 60.0
 """How far clocks may differ, in seconds; Envoy's default."""
 
 _LONGEST: Final = 16 * 1024
+_LAST_S: Final = 2**53
 # What a token says is looked at below, with the time that we were given.
 _SIGNATURE_ALONE: Final[Options] = {
     "verify_signature": True,
@@ -54,7 +55,7 @@ class KeySet:
         """A JSON web key set. Raises ValueError if it is none, or holds no key that we could use."""
         try:
             keys = [key for key in jwt.PyJWKSet.from_json(text).keys if key.algorithm_name in ALGORITHMS]
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise ValueError("not a set of public keys") from error
         if not keys:
             raise ValueError("a set without a public key")
@@ -152,7 +153,8 @@ def _claims(text: str, key: jwt.PyJWK) -> dict[str, Claim] | None:
 
 
 def _is_time(claim: Claim) -> bool:
-    return isinstance(claim, int | float) and not isinstance(claim, bool)
+    """A number of seconds; Python's JSON knows numbers that are none, and after which nothing ever is."""
+    return isinstance(claim, int | float) and not isinstance(claim, bool) and abs(claim) <= _LAST_S
 
 
 def _time(claim: Claim) -> float:

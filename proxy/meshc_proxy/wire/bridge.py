@@ -78,8 +78,11 @@ def end_to_end(headers: Headers) -> Headers:
 
 
 def trailers(headers: Headers) -> Headers:
-    """The trailer fields that may be passed on: none that frames, routes, authenticates or describes the message."""
-    return tuple((name, value) for name, value in headers if name not in _NOT_IN_TRAILERS and not _is_identity(name))
+    """The trailer fields that may be passed on: none that frames, routes, authenticates or describes the message.
+
+    Nor one with `_`, which heads may not have either: some applications make it the header that was taken out.
+    """
+    return tuple((name, value) for name, value in headers if _may_trail(name))
 
 
 def join_cookies(headers: Headers) -> Headers:
@@ -134,6 +137,10 @@ def is_grpc(headers: Headers) -> bool:
 
 def _is_protected(name: bytes) -> bool:
     return name in _PROTECTED or name.startswith(_PROTECTED_PREFIXES)
+
+
+def _may_trail(name: bytes) -> bool:
+    return name not in _NOT_IN_TRAILERS and b"_" not in name and not _is_identity(name)
 
 
 def _is_identity(name: bytes) -> bool:

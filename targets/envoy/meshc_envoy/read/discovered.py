@@ -31,11 +31,14 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
         if slash and namespace and name and (namespace, name) not in names:
             names.add((namespace, name))
             notes.assume(_NAMED, car.message.place("node"))
-            identity = identities.get((namespace, name)) or _own_identity(car)
-            if identity is None:
-                identity = f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}"
-                notes.assume(f"the identity of `{namespace}/{name}` is `{identity}`", car.message.place("node"))
-            found.append(_workload(car, (namespace, name), identity, notes))
+            try:
+                identity = identities.get((namespace, name)) or _own_identity(car)
+                if identity is None:
+                    identity = f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}"
+                    notes.assume(f"the identity of `{namespace}/{name}` is `{identity}`", car.message.place("node"))
+                found.append(_workload(car, (namespace, name), identity, notes))
+            except NotUnderstoodError as error:
+                notes.unknown(error, Aspect, None)
     called = _called(known, names, sidecars, notes)
     externals = [_external(key, one) for key, one in called.items() if one.hosts]
     found += [_destination(known, key, one) for key, one in called.items() if not one.hosts]
