@@ -15,6 +15,8 @@ from meshc.diagnostics import Severity
 from meshc.importing import known_services
 from meshc.ir import Mesh
 from meshc.reading import Aspect, ConfigObject, Reading, Unknown, bare, objects_of_source
+from meshc.request import Request
+from meshc.semantics.decide import Evaluator
 from meshc.site import LOOPBACK, TLS_DIRECTORY, Address, Site, site_of
 from meshc.source import BUILTIN, SourceFile
 from meshc.target import Target, WorkloadKey
@@ -26,6 +28,8 @@ except ModuleNotFoundError as error:
     raise UsageError(f"the proxy needs `{error.name}`: pip install 'meshc[proxy]'") from error
 
 _SCHEME: Final = "spiffe://"
+_SOMEWHERE: Final = "192.0.2.1"
+"""An address that is nobody's (RFC 5737)."""
 
 
 def run(arguments: Arguments, console: Console) -> int:
@@ -105,6 +109,11 @@ class _Loader:
             )
         else:
             mesh = as_far_as_read(program, reading.mesh, target)
+        if program is not None and (number := _opened(program, mesh, key)) is not None:
+            raise UsageError(
+                f"`{self._config}` lets anybody call port {number} of `{'/'.join(key)}`, which the program refuses;"
+                " are the files of the service missing?"
+            )
         return mesh, self._placed(mesh, key, sites)
 
     def _known(self, sources: Sequence[SourceFile], target: Target) -> Mesh:
@@ -161,6 +170,21 @@ class _Loader:
             ip_address(listen)
             site = site_of(mesh, workload, listen=(listen,), application=self._arguments.application or LOOPBACK)
         return site if self._tls is None else replace(site, tls_directory=self._tls)
+
+
+def _opened(program: Mesh, mesh: Mesh, key: WorkloadKey) -> int | None:
+    """A port that the configuration opens to callers without an identity, and the program does not: a mesh without the service's own
+    files lets everybody in.
+    """
+    before, after = Evaluator(program), Evaluator(mesh)
+    workload = next((one for one in program.workloads if (one.namespace, one.name) == key), None)
+    for port in () if workload is None else workload.ports:
+        request = Request(identity=None, namespace=key[0], service=key[1], port=port.number, source_ip=_SOMEWHERE)
+        if port.protocol.is_http:
+            request = replace(request, method="GET", path="/")
+        if before.decide(request).allowed is False and after.decide(request).allowed:
+            return port.number
+    return None
 
 
 def _read(target: Target, objects: Sequence[ConfigObject], known: Mesh) -> tuple[Reading, Mapping[WorkloadKey, Site]]:

@@ -33,6 +33,7 @@ except ModuleNotFoundError as error:
     raise UsageError(f"sidecars need `{error.name}`: pip install 'meshc[proxy]'") from error
 
 _OUTBOUND: Final = 15001
+_LAST_PORT: Final = 65535
 _PRIVILEGED: Final = 1024
 
 
@@ -66,7 +67,7 @@ def _apps(arguments: Arguments, mesh: Mesh) -> Mapping[WorkloadKey, Address]:
     for text in arguments.apps:
         name, equals, address = text.partition("=")
         host, _, port = address.rpartition(":")
-        if not equals or not port.isdecimal():
+        if not equals or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
             raise UsageError(f"`{text}` names no application; write it as `payments=127.0.0.1:9000`")
         meant = [one for one in mesh.workloads if name in {one.name, f"{one.namespace}.{one.name}"}]
         if len(meant) != 1:
@@ -84,7 +85,13 @@ async def _run(arguments: Arguments, mesh: Mesh, errands: Sequence[Errand], dire
     async with Scene(mesh, sidecars, directory, has_ipv6=False, lowest_port=_lowest_port(), own=apps.keys()) as scene:
         if not arguments.once:
             _say_where(scene.placed, console)
-        await scene.observe([one for one in errands if _can_send(one)])
+        try:
+            await scene.observe([one for one in errands if _can_send(one)])
+        except EngineError as error:
+            if arguments.once:
+                raise
+            # An application of one's own that is not there yet, or fails, ends nothing.
+            console.say(f"not every test could be sent: {error}")
         is_shown = arguments.engine == "proxy"
         if is_shown:
             view.summarize()

@@ -212,6 +212,23 @@ def test_nothing_listens_without_a_good_configuration(project: _Project, meshc: 
     assert "no address" in meshc("proxy", "--config", str(project.file("cart")), "--admin", "here").err
 
 
+def test_files_without_the_service_do_not_open_it(project: _Project, meshc: Run) -> None:
+    project.compile()
+    for target in ("istio", "linkerd"):
+        (project.directory / "meshc.yaml").write_text(
+            f"policies: policies/\ntargets: [{target}]\nout: mesh/\nunsupported: warn\n", encoding="utf-8"
+        )
+        assert main(["compile", "-q", str(project.directory)]) == 0
+        folder = project.directory / "mesh" / target
+        (folder / "shop" / "cart.yaml").unlink()
+        ran = meshc(
+            *("proxy", "--config", str(folder / "shop"), "--service", "shop/cart", "--program", "policies"),
+            *("--tls", str(project.directory / "tls/cart"), "--admin", "off"),
+        )
+        assert ran.status == 1
+        assert "lets anybody call port 8080 of `shop/cart`" in ran.err
+
+
 _ISOLATED: Final = """\
 import sys
 from meshc.cli import main
@@ -248,4 +265,5 @@ def test_a_whole_program_runs_on_this_machine(project: _Project, via: str) -> No
 def test_an_application_that_cannot_be_is_told(project: _Project, meshc: Run) -> None:
     project.compile()
     assert "names no application" in meshc("run", "--once", "--service", "cart").err
+    assert "names no application" in meshc("run", "--once", "--service", "cart=127.0.0.1:99999").err
     assert "no service of the program" in meshc("run", "--once", "--service", "card=127.0.0.1:9000").err
