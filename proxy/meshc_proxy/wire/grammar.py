@@ -25,8 +25,8 @@ METHODS: Final = frozenset(
 
 
 def check_method(method: bytes) -> None:
-    """An upper-case token."""
-    if not _METHOD.fullmatch(method):
+    """A token, but for the one that begins HTTP/2's preface: RFC 9113 section 11.6 keeps it from being a method."""
+    if not _METHOD.fullmatch(method) or method == b"PRI":
         raise Refusal(Fault.METHOD)
 
 
