@@ -12,6 +12,7 @@ from meshc_proxy.io.driver import Driver
 from meshc_proxy.io.exchange import Exchange, ExchangeEndedError
 from meshc_proxy.io.sidecar import ListenError
 from meshc_proxy.policy.replies import Reply
+from meshc_proxy.wire.bridge import value_of
 from meshc_proxy.wire.events import Data, End, MisuseError, Reset, ResponseHead
 from meshc_proxy.wire.http1_server import Http1Server
 
@@ -85,6 +86,9 @@ class Admin:
             return text_reply(404, f"there is nothing here; what there is:\n{listed}\n")
         if exchange.head.method != page.method:
             return text_reply(405, f"use {page.method.decode()}\n")
+        if page.method != b"GET" and value_of(exchange.head.headers, b"origin") is not None:
+            # Any page that a browser shows may have it post to loopback; it then says whose page it is.
+            return text_reply(403, "orders are not taken from browsers\n")
         return page.answer()
 
 

@@ -26,6 +26,9 @@ HTTP1: Final = "http/1.1"
 CONNECT_S: Final = 5.0
 """How long a connection may take, handshake and all, if the program does not say; in seconds. Source: Envoy."""
 
+MOST_IDLE: Final = 100
+"""How many HTTP/1.1 connections of one endpoint are kept for the next request: a burst must not hold descriptors for ever."""
+
 
 class ConnectError(Exception):
     """No connection came about; the text says why, for logs."""
@@ -172,17 +175,19 @@ class Pool:
     def _keep(self, driver: Driver) -> None:
         connection = driver.connection
         if isinstance(connection, Http1Client) and connection.reusable and not driver.is_over and not driver.active:
-            if self.is_closed:
+            if self.is_closed or len(self._idle) >= MOST_IDLE:
                 driver.leave()
             elif driver not in self._idle:
                 self._idle.append(driver)
 
     def _retire(self, driver: Driver) -> None:
-        """A connection of many requests, in a pool that is closed, ends with the last of them.
+        """A connection of many requests, in a pool that is closed or to a server that takes no more, ends with the last of them.
 
         It is not announced before: servers that are made with h2 answer nothing more once a client has said GOAWAY.
         """
-        if self.is_closed and not driver.active and not driver.is_over:
+        connection = driver.connection
+        is_of_use = isinstance(connection, Http2Client) and connection.free_streams > 0
+        if (self.is_closed or not is_of_use) and not driver.active and not driver.is_over:
             driver.leave()
             driver.leave()
 

@@ -198,9 +198,10 @@ def _send(call: _Call, destination: Destination, chance: Chance) -> Outbound:
     compiled = call.snapshot.evaluator.port(key)
     if compiled is None:
         return AnswerLater(reply=replies.NO_ROUTE, route=call.route)
-    if compiled.external and not call.snapshot.evaluator.judge(key, leaving, None).decision.allowed:
+    if not _may_reach(call, destination, leaving):
         return AnswerLater(reply=replies.ACCESS_DENIED, route=call.route)
-    mirrors = tuple(one for one in call.settings.mirrors if chance() * 100.0 < one.percent)
+    struck = (one for one in call.settings.mirrors if chance() * 100.0 < one.percent)
+    mirrors = tuple(one for one in struck if _may_reach(call, one.destination, leaving))
     return Send(
         head=_left(call, leaving),
         destination=destination,
@@ -208,6 +209,18 @@ def _send(call: _Call, destination: Destination, chance: Chance) -> Outbound:
         mirrors=mirrors,
         route=call.route,
     )
+
+
+def _may_reach(call: _Call, destination: Destination, leaving: Facts) -> bool:
+    """Whether this request may go there, as far as it is judged here: for externals; a service's own proxy judges for it.
+
+    Copies ask as requests do: else a mirror would be a way around a rule.
+    """
+    key = (destination.namespace, destination.service, destination.port)
+    compiled = call.snapshot.evaluator.port(key)
+    if compiled is None:
+        return False
+    return not compiled.external or call.snapshot.evaluator.judge(key, leaving, None).decision.allowed
 
 
 def _left(call: _Call, leaving: Facts) -> RequestHead:

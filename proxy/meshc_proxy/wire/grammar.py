@@ -25,15 +25,18 @@ METHODS: Final = frozenset(
 
 
 def check_method(method: bytes) -> None:
-    """An upper-case token."""
-    if not _METHOD.fullmatch(method):
+    """A token, but for the one that begins HTTP/2's preface: RFC 9113 section 11.6 keeps it from being a method."""
+    if not _METHOD.fullmatch(method) or method == b"PRI":
         raise Refusal(Fault.METHOD)
 
 
 def check_authority(authority: bytes) -> None:
-    """A host or address with at most a port: no user, no path, no blank, not empty."""
+    """A host or address with at most a port: no user, no path, no blank, not empty.
+
+    No label is empty: of two final dots one is taken away before rules see the host, and many a server takes away the other.
+    """
     match = _AUTHORITY.fullmatch(authority)
-    if match is None or (match["port"] is not None and int(match["port"]) not in _PORTS):
+    if match is None or (match["port"] is not None and int(match["port"]) not in _PORTS) or b".." in authority:
         raise Refusal(Fault.AUTHORITY)
 
 

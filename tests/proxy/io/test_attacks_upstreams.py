@@ -30,10 +30,9 @@ SPOOFED = (
 PASSED = b"x-checksum: 1\r\n\r\n"
 
 
-@pytest.mark.parametrize("label", ["x" * 64, "a."])
-def test_names_that_no_server_has(run: Callable[..., None], label: str) -> None:
+def test_a_name_that_no_server_has(run: Callable[..., None]) -> None:
     async def scenario(lab: Lab) -> None:
-        got = await lab.get(lab.outbound("web"), host=f"{label}.example.org")
+        got = await lab.get(lab.outbound("web"), host=f"{'x' * 64}.example.org")
         assert got.status == 503
         assert (await lab.record("outbound")).flags == "UF"
 

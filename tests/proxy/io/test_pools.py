@@ -9,8 +9,10 @@ import h2.events
 import pytest
 
 from h2_wire import H2Wire, h2_application
+from http2_traces import frame
 from meshc.ir import Destination
 from meshc.site import Address
+from meshc_proxy.io import pool as pool_module
 from meshc_proxy.io.pool import HTTP1, HTTP2, ConnectError, Endpoint, Pool
 from meshc_proxy.io.setup import prepare
 from meshc_proxy.io.upstreams import Upstreams
@@ -119,3 +121,60 @@ def test_a_retry_after_a_reload_leaves_no_connection_behind(run: Callable[..., N
         await until(lambda: not server.active, 3.0)
 
     run(FEED, scenario)
+
+
+def test_a_burst_is_kept_in_part(run: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "MOST_IDLE", 3)
+
+    async def scenario(lab: Lab) -> None:
+        opened, ended = 0, 0
+
+        async def application(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal opened, ended
+            await reader.readuntil(b"\r\n\r\n")
+            opened += 1
+            await until(lambda: opened == 10, 3.0)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await reader.read()
+            ended += 1
+            writer.close()
+
+        server = await asyncio.start_server(application, PLACE.host, PLACE.port)
+        pool = Pool(Endpoint(address=PLACE, protocols=(HTTP1,)))
+        for exchange, driver in await asyncio.gather(*(pool.begin(HEAD) for _ in range(10))):
+            while not isinstance(await exchange.receive(), End):
+                pass
+            driver.forget(exchange)
+        await until(lambda: ended == 7, 2.0)
+        await pool.abort()
+        server.close()
+
+    run(SHOP, scenario)
+
+
+def test_a_connection_that_takes_no_requests_is_not_kept(run: Callable[..., None]) -> None:
+    async def scenario(lab: Lab) -> None:
+        began, ended = 0, 0
+
+        async def application(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal began, ended
+            began += 1
+            writer.write(frame(4, payload=b"\x00\x03\x00\x00\x00\x00"))  # no streams at once
+            while await reader.read(65536):
+                pass
+            ended += 1
+            writer.close()
+
+        await lab.silence("web")
+        server = await asyncio.start_server(application, PLACE.host, PLACE.port)
+        pool = Pool(Endpoint(address=PLACE, protocols=(HTTP2,)))
+        for count in range(3):
+            exchange, driver = await pool.begin(HEAD)
+            await until(lambda driver=driver: not driver.connection.free_streams, 2.0)
+            driver.forget(exchange)
+            await until(lambda: ended == began, 2.0)
+            assert began == count + 1
+        await pool.abort()
+        server.close()
+
+    run(SHOP, scenario)

@@ -134,3 +134,22 @@ def test_a_port_without_routes_and_one_that_is_unknown(snapshot: Snapshot) -> No
     unknown = call(snapshot, "/x", to="nobody")
     assert isinstance(unknown, AnswerLater)
     assert unknown.reply.status == 404
+
+
+COPIED = """
+namespace shop
+service web in shop
+service cart in shop { port 8080 http }
+external log in shop { host "log.example" port 80 http }
+access cart { allow web }
+access log { deny web to /private/**  allow web }
+traffic cart { route GET /** -> cart { mirror 100% to log } }
+"""
+
+
+@pytest.mark.parametrize(("path", "copies"), [("/open", 1), ("/private/x", 0), ("/open/../private/x", 0)])
+def test_copies_go_where_requests_may_go(path: str, copies: int) -> None:
+    decided = call(build_snapshot(compile_mesh(COPIED), "shop", "web"), path)
+    assert isinstance(decided, Send)
+    assert decided.destination.service == "cart"
+    assert len(decided.mirrors) == copies
