@@ -220,7 +220,7 @@ def _may_reach(call: _Call, destination: Destination, leaving: Facts) -> bool:
     compiled = call.snapshot.evaluator.port(key)
     if compiled is None:
         return False
-    return not compiled.external or call.snapshot.evaluator.judge(key, leaving, None).decision.allowed
+    return not compiled.external or call.snapshot.evaluator.judge(key, leaving, None).decision.allowed is True
 
 
 def _left(call: _Call, leaving: Facts) -> RequestHead:
