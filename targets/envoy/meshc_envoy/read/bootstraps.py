@@ -11,7 +11,10 @@ from meshc_envoy.read.process import check_process
 
 @dataclass(slots=True)
 class Sidecar:
-    """One Envoy: `node` says whose it is, `process` is the bootstrap, within a dump too (None: it is not there)."""
+    """One Envoy: `node` says whose it is, `process` is the bootstrap, within a dump too (None: it is not there).
+
+    `served` are service ports by the places of listeners, where no address of the mesh's contract tells them.
+    """
 
     message: Message
     process: Message | None = None
@@ -21,6 +24,7 @@ class Sidecar:
     listeners: list[Message] = field(default_factory=list)
     clusters: dict[str, Message] = field(default_factory=dict)
     endpoints: dict[str, Message] = field(default_factory=dict)
+    served: dict[int, int] = field(default_factory=dict)
 
 
 def sidecar(source: ConfigObject, notes: Notes) -> Sidecar:

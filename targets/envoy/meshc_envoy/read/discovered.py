@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from meshc import ir
-from meshc.addresses import FIRST_INBOUND_PORT
 from meshc.reading import Aspect
 from meshc_envoy.read.bootstraps import Sidecar
 from meshc_envoy.read.clusters import CLUSTER_NAME, server_of, speaks_http2
@@ -18,7 +17,6 @@ from meshc_envoy.read.telemetry import caller_in, loggers_of
 
 _NAMED = "a sidecar's node id is its service's namespace and name"
 _CALLED = "a cluster is called by its destination, `<namespace>/<service>:<port>`"
-_NUMBERED = "an inbound listener is called by its service's port, `inbound/<port>`"
 
 
 def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.Mesh:
@@ -36,7 +34,7 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
                 if identity is None:
                     identity = f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}"
                     notes.assume(f"the identity of `{namespace}/{name}` is `{identity}`", car.message.place("node"))
-                found.append(_workload(car, (namespace, name), identity, notes))
+                found.append(_workload(car, (namespace, name), identity))
             except NotUnderstoodError as error:
                 notes.unknown(error, Aspect, None)
     called = _called(known, names, sidecars, notes)
@@ -145,11 +143,9 @@ def _external(key: tuple[str, str], one: _Called) -> ir.External:
     return ir.External(namespace=key[0], name=key[1], hosts=tuple(one.hosts), ports=ports, span=one.at.span)
 
 
-def _workload(car: Sidecar, key: tuple[str, str], identity: str, notes: Notes) -> ir.Workload:
+def _workload(car: Sidecar, key: tuple[str, str], identity: str) -> ir.Workload:
     namespace, name = key
-    served = {number: one for one in car.listeners if (number := _number(one)) is not None}
-    if served:
-        notes.assume(_NUMBERED, car.message.place("static_resources", "listeners"))
+    served = {number: car.listeners[place] for place, number in car.served.items()}
     return ir.Workload(
         namespace=namespace,
         name=name,
@@ -176,15 +172,6 @@ def _served(listener: Message, car: Sidecar) -> ir.Protocol:
     application = car.clusters.get(clusters[0])
     is_http2 = application is not None and speaks_http2(application)
     return ir.Protocol.HTTP2 if is_http2 else ir.Protocol.HTTP
-
-
-def _number(listener: Message) -> int | None:
-    name = listener.text("name")
-    address = listener.need("address").message("socket_address")
-    bound = None if address is None else address.whole("port_value")
-    number = name.removeprefix("inbound/")
-    is_ours = name != number and number.isdecimal() and bound is not None and bound >= FIRST_INBOUND_PORT
-    return int(number) if is_ours else None
 
 
 def _port(number: int, message: Message) -> ir.PortPolicy:
