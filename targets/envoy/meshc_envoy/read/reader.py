@@ -10,13 +10,15 @@ from meshc.source import Span
 from meshc.target import PortKey, TargetOptions
 from meshc_envoy.read.bootstraps import Sidecar, sidecar
 from meshc_envoy.read.clusters import Addressed, Clusters, Upstream
+from meshc_envoy.read.destinations import give_destinations
 from meshc_envoy.read.discovered import discovered
 from meshc_envoy.read.entering import fold_all
 from meshc_envoy.read.folding import fold_access, fold_routes
 from meshc_envoy.read.inbound import Inbound, inbound_port
 from meshc_envoy.read.messages import Message, NotUnderstoodError
+from meshc_envoy.read.names import Names
 from meshc_envoy.read.notes import Notes
-from meshc_envoy.read.outbound import Names, read_outbound
+from meshc_envoy.read.outbound import read_outbound
 from meshc_envoy.read.places import check_places
 from meshc_envoy.read.roles import bound_port, give_roles, is_inbound, leads_home
 from meshc_envoy.read.routes import View
@@ -55,6 +57,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, None)
     give_roles(sidecars, known, notes)
+    give_destinations(sidecars, known, notes)
     mesh = discovered(known, sidecars, notes)
     addressed = _addressed(mesh, _undeclared(mesh, known))
     around = _Around(
@@ -102,7 +105,9 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
         hint = "write its service's namespace and name as the node id, `<namespace>/<service>`"
         raise car.message.error(f"whose sidecar `{car.node}` is, is not known: {hint}", "node")
     found.seen.add((namespace, name))
-    clusters = Clusters(car.clusters, around.addressed, car.endpoints, car.zone)
+    clusters = Clusters(
+        car.clusters, around.addressed, car.endpoints, car.zone, namespace=namespace, destinations=car.destinations
+    )
     ports = _bound(car, workload, is_declared=(namespace, name) not in around.addressed.called)
     outbound: list[Message] = []
     logs: list[tuple[ir.AccessLog, ...]] = []

@@ -93,21 +93,32 @@ def leads_home(listener: Message, car: Sidecar) -> bool:
 
 
 def led_to(listener: Message) -> Iterator[str]:
-    """The clusters that the routes and proxies of a listener name."""
+    """The clusters that the routes, mirrors and proxies of a listener name."""
+    yield from routed(listener)
     for chain in listener.messages("filter_chains"):
         for one in chain.messages("filters"):
-            config = one.config()[1]
-            table = config.message("route_config")
+            yield from _clusters(one.config()[1])
+
+
+def routed(listener: Message) -> Iterator[str]:
+    """The clusters that a listener sends requests of HTTP to."""
+    for chain in listener.messages("filter_chains"):
+        for one in chain.messages("filters"):
+            table = one.config()[1].message("route_config")
             for host in () if table is None else table.messages("virtual_hosts"):
-                for route in host.messages("routes"):
-                    yield from _clusters(route.message("route"))
-            if table is None:
-                yield from _clusters(config)
+                yield from forwarded_to(host)
 
 
-def _clusters(action: Message | None) -> Iterator[str]:
-    if action is None:
-        return
+def forwarded_to(host: Message) -> Iterator[str]:
+    """The clusters that the routes and mirrors of a virtual host name."""
+    for route in host.messages("routes"):
+        action = route.message("route")
+        if action is not None:
+            yield from _clusters(action)
+            yield from (one.text("cluster") for one in action.messages("request_mirror_policies"))
+
+
+def _clusters(action: Message) -> Iterator[str]:
     split = action.message("weighted_clusters")
     if split is not None:
         yield from (one.text("name") for one in split.messages("clusters"))
