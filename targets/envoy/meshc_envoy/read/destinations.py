@@ -60,7 +60,7 @@ def _add(car: Sidecar, mesh: _Mesh) -> None:
     for place, number in car.served.items():
         host = car.listeners[place].need("address").need("socket_address").text("address")
         bound = bound_port(car.listeners[place])
-        if bound is not None and not _is_anywhere(host):
+        if bound is not None and _is_reached(host):
             mesh.listening[host, bound] = Destination(namespace=namespace, service=name, port=number)
 
 
@@ -119,5 +119,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _is_anywhere(host: str) -> bool:
-    return _is_address(host) and host != "localhost" and ip_address(host).is_unspecified
+def _is_reached(host: str) -> bool:
+    """Whether others reach a listener at the address that it is bound to, and at this alone."""
+    address = ip_address(host) if host != "localhost" and _is_address(host) else None
+    return address is not None and not (address.is_unspecified or address.is_loopback)

@@ -37,7 +37,8 @@ def held(hosts: Sequence[Message], clusters: Clusters, names: Names, notes: Note
             found[key, host.text("name")] = host
             missing = names.forms[key] - domains
             if missing and key in names.services:
-                _check_missing(host, key, (missing, everything - domains), is_ours=is_ours, notes=notes)
+                is_taken = any(_is_taken(name, other) for name in missing for other in hosts if other is not host)
+                _note_missing(host, key, notes, is_taken=is_ours or is_taken)
             if not {form.rpartition(":")[0] for form in names.forms[key]} <= everything:
                 notes.assume(HOST_FORMS, host.span)
     return found
@@ -47,12 +48,24 @@ def _domains(host: Message) -> set[str]:
     return {domain.lower() for domain in host.texts("domains")}
 
 
-def _check_missing(
-    host: Message, key: PortKey, names: tuple[frozenset[str], set[str]], *, is_ours: bool, notes: Notes
-) -> None:
-    """Names of a service that its virtual host does not take, where others take some of the rest."""
-    missing, taken = names
-    if is_ours or taken & {*missing, *(one.rpartition(":")[0] for one in missing)}:
+def _is_taken(name: str, host: Message) -> bool:
+    """Whether a virtual host takes a name with a port, or without it; one of many names that answers all by itself does not count."""
+    bare = name.rpartition(":")[0]
+    names = {name, bare}
+    if names & _domains(host):
+        return True
+    answers = all(one.has("direct_response") for one in host.messages("routes"))
+    many = [domain for domain in _domains(host) if domain.startswith("*") or domain.endswith("*")]
+    return not answers and any(
+        one.endswith(domain[1:]) if domain.startswith("*") else one.startswith(domain[:-1])
+        for domain in many
+        for one in names
+    )
+
+
+def _note_missing(host: Message, key: PortKey, notes: Notes, *, is_taken: bool) -> None:
+    """A virtual host does not take all names of a service; others take some of the rest, or nobody does."""
+    if is_taken:
         notes.unknown(host.error("some names of the service lead elsewhere"), (Aspect.ROUTING,), (key,))
     else:
         service = f"{key[0]}/{key[1]}"

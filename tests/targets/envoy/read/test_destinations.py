@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from meshc.cli import main
-from meshc.ir import Mesh
+from meshc.ir import Mesh, Protocol
 from meshc.reading import Reading, bare, objects_of_source
 from meshc.source import SourceFile
 from meshc_envoy.read import read
@@ -271,7 +271,9 @@ def test_a_virtual_host_for_every_host_is_for_where_it_leads_if_that_is_one_port
     one = _read(text.replace("cluster: canary", "cluster: stable").replace("{name: canary", "{name: stable"), *_SERVERS)
     where = "port 8080 of `shop/cart`"
     assert f"what the virtual host `cart` takes is for {where}, whatever its host" in _assumed(one)
-    assert not one.unknown
+    assert [found.ports for found in one.unknown] == [(("shop", "cart-canary", 8080),)], (
+        "its other names go to the cart"
+    )
 
 
 def test_hosts_of_nobody_are_not_known() -> None:
@@ -281,8 +283,39 @@ def test_hosts_of_nobody_are_not_known() -> None:
     ]
 
 
-def test_a_name_of_a_service_that_another_virtual_host_takes_is_not_known() -> None:
-    other = '- {name: x, domains: ["cart.shop:8080"], routes: [{match: {prefix: /}, direct_response: {status: 410}}]}'
+@pytest.mark.parametrize(
+    ("domain", "action", "known"),
+    [
+        ("cart.shop:8080", "direct_response: {status: 410}", False),
+        ("*.shop:8080", "route: {cluster: canary, timeout: 0s}", False),
+        ("*", "route: {cluster: canary, timeout: 0s}", False),
+        ("*", "direct_response: {status: 404}", True),
+    ],
+)
+def test_a_name_of_a_service_that_another_virtual_host_takes_is_not_known(
+    domain: str, action: str, *, known: bool
+) -> None:
+    """One that refuses whatever is left takes nothing."""
+    other = f'- {{name: x, domains: ["{domain}"], routes: [{{match: {{prefix: /}}, {action}}}]}}'
     text = _WEB.replace("            - name: cart\n", f"            {other}\n            - name: cart\n")
     reading = _read(text, *_SERVERS)
-    assert "some names of the service lead elsewhere" in {one.message for one in reading.unknown}
+    assert ("some names of the service lead elsewhere" in {one.message for one in reading.unknown}) is not known
+    assert known is not bool(reading.unknown)
+
+
+def test_bytes_are_led_to_a_listener_of_their_own() -> None:
+    proxy = f'{{"@type": {_TYPES}.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: x, cluster: queue}}'
+    text = f"""\
+node: {{id: shop/web}}
+static_resources:
+  listeners:
+  - name: queue
+    address: {{socket_address: {{address: 127.0.0.1, port_value: 6379}}}}
+    filter_chains: [{{filters: [{{name: tcp, typed_config: {proxy}}}]}}]
+  clusters:{_inside("queue", "queue.jobs", 6379, "queue")}
+"""
+    reading = _read(text)
+    found = next(one for one in reading.mesh.workloads if one.name == "queue")
+    assert (found.namespace, found.identity) == ("jobs", "spiffe://shop.example/ns/shop/sa/queue")
+    assert [(port.number, port.protocol) for port in found.ports] == [(6379, Protocol.TCP)]
+    assert "the calls of applications are led to the outbound listeners" in _assumed(reading)
