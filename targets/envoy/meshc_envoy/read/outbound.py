@@ -14,7 +14,7 @@ from meshc_envoy.read.hygiene import check_manager
 from meshc_envoy.read.inbound import IGNORED, MANAGER, NETWORK_RBAC, TCP_PROXY
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.names import Names
-from meshc_envoy.read.notes import LED_THERE, OWN_HOPS, PLAIN_HOSTS, Notes
+from meshc_envoy.read.notes import LED_THERE, OWN_HOPS, PLAIN_HOSTS, PLAIN_PATHS, Notes
 from meshc_envoy.read.process import check_listener_filters, is_local
 from meshc_envoy.read.roles import OUTBOUND
 from meshc_envoy.read.routes import Listening, View, route_list, tcp_routes
@@ -22,6 +22,8 @@ from meshc_envoy.read.rules import stage
 from meshc_envoy.read.virtual_hosts import held
 
 _STREAM_IDLE_MS = 300_000
+_ROUTER = "envoy.extensions.filters.http.router.v3.Router"
+_OF_PATHS = {"prefix_rewrite", "regex_rewrite", "path_rewrite_policy", "path_rewrite", "hash_policy"}
 _SNI_DNS = "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig"
 
 
@@ -139,7 +141,9 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
         manager.text("path_with_escaped_slashes_action"),
     )
     if paths != (True, True, "REJECT_REQUEST"):
-        raise manager.error("paths are not normalized as the language says")
+        if _asks_paths(manager):
+            raise manager.error("paths are not normalized as the language says")
+        notes.assume(PLAIN_PATHS, manager.span)
     idle = manager.milliseconds("stream_idle_timeout")
     check_manager(manager, notes, is_inbound=False, takes_upgrades=True)
     chain = http_chain(manager, notes, None, is_outbound=True)
@@ -164,3 +168,19 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
             if known != routes:
                 notes.unknown(host.error("hosts of one port that lead elsewhere are not understood"), Aspect, (key[0],))
     return chain.logs
+
+
+def _asks_paths(manager: Message) -> bool:
+    """Whether anything but the router may look at a path, or change it: no, where all routes take every path and pass it on."""
+    filters = [one.config()[0] for one in manager.messages("http_filters")]
+    routes = [one for host in manager.need("route_config").messages("virtual_hosts") for one in host.messages("routes")]
+    is_plain = all(_takes_every_path(one) for one in routes)
+    return not is_plain or any(one != _ROUTER for one in filters)
+
+
+def _takes_every_path(route: Message) -> bool:
+    match, action = route.need("match"), route.message("route")
+    is_passed = action is not None and not action.data.keys() & _OF_PATHS
+    headers = [one.text("name") for one in match.messages("headers")]
+    is_any = match.text("prefix") == "/" and not match.has("query_parameters") and ":path" not in headers
+    return is_any and (is_passed or route.has("direct_response"))

@@ -276,6 +276,16 @@ def test_a_virtual_host_for_every_host_is_for_where_it_leads_if_that_is_one_port
     )
 
 
+@pytest.mark.parametrize(("prefix", "known"), [("/", True), ("/items", False)])
+def test_paths_that_are_not_normalized_matter_where_routes_ask_for_them(prefix: str, *, known: bool) -> None:
+    text = _WEB.replace("          merge_slashes: true\n", "")
+    assert text != _WEB
+    reading = _read(text.replace("match: {prefix: /, headers", f"match: {{prefix: {prefix}, headers"))
+    assert ("paths are sent as servers are to see them" in _assumed(reading)) is known
+    messages = {one.message for one in reading.unknown} - {"there is no configuration of this service's sidecar"}
+    assert messages == (set() if known else {"paths are not normalized as the language says"})
+
+
 def test_hosts_of_nobody_are_not_known() -> None:
     reading = _read(_WEB.replace(_DOMAINS, "domains: [basket]"), *_SERVERS)
     assert [one.message for one in reading.unknown if one.ports is None] == [
