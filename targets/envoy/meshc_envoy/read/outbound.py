@@ -135,15 +135,7 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
         notes.assume(PLAIN_HOSTS, manager.span)
     if manager.milliseconds("request_timeout"):
         raise manager.error("a time limit of what an application sends is not understood")
-    paths = (
-        manager.flag("normalize_path"),
-        manager.flag("merge_slashes"),
-        manager.text("path_with_escaped_slashes_action"),
-    )
-    if paths != (True, True, "REJECT_REQUEST"):
-        if _asks_paths(manager):
-            raise manager.error("paths are not normalized as the language says")
-        notes.assume(PLAIN_PATHS, manager.span)
+    _check_paths(manager, notes)
     idle = manager.milliseconds("stream_idle_timeout")
     check_manager(manager, notes, is_inbound=False, takes_upgrades=True)
     chain = http_chain(manager, notes, None, is_outbound=True)
@@ -168,6 +160,19 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
             if known != routes:
                 notes.unknown(host.error("hosts of one port that lead elsewhere are not understood"), Aspect, (key[0],))
     return chain.logs
+
+
+def _check_paths(manager: Message, notes: Notes) -> None:
+    """Raises NotUnderstoodError for paths that routes ask for as they were sent."""
+    paths = (
+        manager.flag("normalize_path"),
+        manager.flag("merge_slashes"),
+        manager.text("path_with_escaped_slashes_action"),
+    )
+    if paths != (True, True, "REJECT_REQUEST"):
+        if _asks_paths(manager):
+            raise manager.error("paths are not normalized as the language says")
+        notes.assume(PLAIN_PATHS, manager.span)
 
 
 def _asks_paths(manager: Message) -> bool:
