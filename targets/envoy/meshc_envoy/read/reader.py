@@ -26,6 +26,7 @@ from meshc_envoy.read.settings import settings_of
 from meshc_envoy.read.telemetry import check_logger, loggers_of, metrics_at, shows_metrics, trace
 
 _CLOSED = ir.Effect.ALLOW
+_LOGS_DIFFER = "the logs of two listeners of one sidecar differ"
 
 
 @dataclass(slots=True)
@@ -102,12 +103,9 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
     namespace, _, name = car.node.partition("/")
     workload = around.workloads.get((namespace, name))
     if workload is None:
-        hint = "write its service's namespace and name as the node id, `<namespace>/<service>`"
-        raise car.message.error(f"whose sidecar `{car.node}` is, is not known: {hint}", "node")
+        raise _nobody_s(car)
     found.seen.add((namespace, name))
-    clusters = Clusters(
-        car.clusters, around.addressed, car.endpoints, car.zone, namespace=namespace, destinations=car.destinations
-    )
+    clusters = _clusters(car, around)
     ports = _bound(car, workload, is_declared=(namespace, name) not in around.addressed.called)
     outbound: list[Message] = []
     logs: list[tuple[ir.AccessLog, ...]] = []
@@ -117,10 +115,7 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
         if shows_metrics(listener):
             metrics = metrics_at(listener, car, notes)
         elif port is None and is_inbound(listener, car):
-            where = (
-                "which port of the service a listener serves" if leads_home(listener, car) else "whom a listener calls"
-            )
-            notes.unknown(listener.error(f"{where} is not known"), Aspect, None)
+            notes.unknown(_without_a_port(listener, car), Aspect, None)
         elif port is None:
             outbound.append(listener)
         else:
@@ -136,15 +131,36 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
     said = read_outbound(outbound, own, clusters, around.names, notes)
     _merge(view, own, before, car, notes)
     if said is not None and any(one != said for one in logs):
-        keys = tuple((namespace, name, port.number) for port in workload.ports)
-        error = car.message.error("the logs of two listeners of one sidecar differ")
-        notes.unknown(error, (Aspect.SETTINGS,), keys)
+        notes.unknown(car.message.error(_LOGS_DIFFER), (Aspect.SETTINGS,), _keys(workload))
     traces = _traces(car, notes)
     found.telemetry[namespace, name] = ir.Telemetry(
         access_logs=said if said is not None else next(iter(logs), ()),
         trace=traces[0] if traces else None,
         metrics=metrics is not None,
         metrics_span=metrics,
+    )
+
+
+def _keys(workload: ir.Workload) -> tuple[PortKey, ...]:
+    return tuple((workload.namespace, workload.name, port.number) for port in workload.ports)
+
+
+def _without_a_port(listener: Message, car: Sidecar) -> NotUnderstoodError:
+    """An inbound listener that serves no port that is known."""
+    what = "which port of the service a listener serves" if leads_home(listener, car) else "whom a listener calls"
+    return listener.error(f"{what} is not known")
+
+
+def _nobody_s(car: Sidecar) -> NotUnderstoodError:
+    """A sidecar of no service."""
+    hint = "write its service's namespace and name as the node id, `<namespace>/<service>`"
+    return car.message.error(f"whose sidecar `{car.node}` is, is not known: {hint}", "node")
+
+
+def _clusters(car: Sidecar, around: _Around) -> Clusters:
+    namespace = car.node.partition("/")[0]
+    return Clusters(
+        car.clusters, around.addressed, car.endpoints, car.zone, namespace=namespace, destinations=car.destinations
     )
 
 
