@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -84,7 +85,7 @@ async def _run(arguments: Arguments, mesh: Mesh, errands: Sequence[Errand], dire
     sidecars = _maker(arguments.engine, view, apps)
     async with Scene(mesh, sidecars, directory, has_ipv6=False, lowest_port=_lowest_port(), own=apps.keys()) as scene:
         if not arguments.once:
-            _say_where(scene.placed, console)
+            _say_where(scene.placed, errands, console)
         try:
             await scene.observe([one for one in errands if _can_send(one)])
         except EngineError as error:
@@ -98,8 +99,9 @@ async def _run(arguments: Arguments, mesh: Mesh, errands: Sequence[Errand], dire
         else:
             console.say("what Envoys decide is not shown here; it is with `--engine proxy`")
         if not arguments.once:
+            interrupted = _interruption()
             console.say("every request is shown here; Ctrl-C ends" if is_shown else "Ctrl-C ends")
-            await _interrupted()
+            await interrupted.wait()
 
 
 def _maker(engine: str, view: "_View", apps: Mapping[WorkloadKey, Address]) -> Callable[[PlacedMesh, Path], Sidecars]:
@@ -122,24 +124,35 @@ def _lowest_port() -> int:
         return _PRIVILEGED
 
 
-async def _interrupted() -> None:
+def _interruption() -> asyncio.Event:
+    """Set once the user, or whoever supervises this, asks for the end."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked.set)
-    await asked.wait()
+    return asked
 
 
-def _say_where(placed: PlacedMesh, console: Console) -> None:
-    width = max((len(_name(one)) for one in placed.mesh.workloads), default=0)
-    for workload in placed.mesh.workloads:
-        instance = placed.placement.instances[workload.namespace, workload.name][0]
-        console.say(f"{_name(workload):<{width}}  calls others at http://{instance.outbound}:{_OUTBOUND}")
-    called = next((one for one in placed.mesh.workloads if any(port.protocol.is_http for port in one.ports)), None)
-    if called is not None and placed.mesh.workloads:
-        caller = placed.mesh.workloads[0]
-        at = placed.placement.instances[caller.namespace, caller.name][0].outbound
-        console.say(f"as {_name(caller)}: curl -H 'Host: {_name(called)}' http://{at}:{_OUTBOUND}/")
+def _say_where(placed: PlacedMesh, errands: Sequence[Errand], console: Console) -> None:
+    """Where each service calls others from, and a call to try: the first of the tests, else one of the first service."""
+    workloads = placed.mesh.workloads
+    width = max((len(_name(one)) for one in workloads), default=0)
+    outbound = {one.identity: placed.placement.instances[one.namespace, one.name][0].outbound for one in workloads}
+    for workload in workloads:
+        console.say(f"{_name(workload):<{width}}  calls others at http://{outbound[workload.identity]}:{_OUTBOUND}")
+    named = {one.identity: one for one in workloads}
+    names = {(one.namespace, one.name) for one in workloads}
+    asked = (one.request for one in errands if (one.request.namespace, one.request.service) in names)
+    tested = (one for one in asked if one.method == "GET" and one.identity in named)
+    served = (one for one in workloads if any(port.protocol.is_http for port in one.ports))
+    if (request := next(tested, None)) is not None and request.identity is not None:
+        caller, host, path = named[request.identity], f"{request.service}.{request.namespace}", request.path
+    elif (called := next(served, None)) is not None:
+        caller, host, path = workloads[0], _name(called), "/"
+    else:
+        return
+    url = shlex.quote(f"http://{outbound[caller.identity]}:{_OUTBOUND}{path}")
+    console.say(f"as {_name(caller)}: curl -H 'Host: {host}' {url}")
 
 
 def _name(workload: Workload) -> str:
