@@ -27,6 +27,7 @@ from meshc_istio.read.externals import Externals, discovered, read_entries, veri
 from meshc_istio.read.limits import Limits
 from meshc_istio.read.scopes import Scopes
 from meshc_istio.read.screening import screened
+from meshc_istio.read.service_exports import ServiceExports
 from meshc_istio.read.settings import check_travel, configured
 from meshc_istio.read.telemetry import Providers, telemetry_of
 from meshc_istio.read.traffic import Traffic, make_traffic
@@ -47,12 +48,13 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     kinds = _by_kind(objects)
     told_of = configured(known, objects, root, account)
     check_travel(objects, config, account)
-    check_extensions(objects, known, account)
+    is_ambient = options.get("dataplane") == "ambient"
+    check_extensions(objects, known, account, is_ambient=is_ambient)
     security = screened(objects, told_of, root, account)
     entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), account)
     verified = verified_ports(kinds.get((_NETWORKING, "DestinationRule"), ()))
     mesh = discovered(told_of, entries, verified)
-    if options.get("dataplane") == "ambient":
+    if is_ambient:
         found = _Found(kinds=security, root=root, mesh=mesh, account=account, traffic=None)
         return _reading(mesh, tuple(map(found.workload, mesh.workloads)), mesh.externals, account)
     networking = {kind: some for (group, kind), some in kinds.items() if group == _NETWORKING}
@@ -67,6 +69,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     externals = tuple(map(outside.external, mesh.externals))
     finished = tuple(map(traffic.finished, workloads))
     whole = replace(mesh, workloads=finished, externals=externals)
+    ServiceExports(mesh=whole, config=config, account=account).check(kinds.get(("", "Service"), ()))
     Scopes(mesh=whole, traffic=traffic, root=root, account=account).check(networking.get("Sidecar", ()), config)
     return _reading(mesh, finished, externals, account)
 

@@ -5,17 +5,17 @@ namespace, and calls only what the `egress` of that names. The intermediate form
 from a caller is unknown, unless it is as if it were not: the port refuses the caller anyway, and its routes lead nowhere else.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from meshc import ir
 from meshc.reading import Aspect, Assumption, ConfigObject
 from meshc.reading.plain import mapping
-from meshc.semantics.principals import principals_check
 from meshc_istio.directory import Owner, called_hosts, is_wildcard, make_directory
 from meshc_istio.read.account import REGISTRY, Account, PortKey
 from meshc_istio.read.choosing import age
 from meshc_istio.read.fields import Fields, NotReadError
+from meshc_istio.read.hiding import is_refused
 from meshc_istio.read.traffic import Traffic
 
 _REGISTRY_ONLY = "REGISTRY_ONLY"
@@ -64,7 +64,7 @@ class Scopes:
             for host in called_hosts(directory, owner):
                 blind = [caller for caller in callers if not self._sees(one, caller, owner, host)]
                 for port in owner.ports:
-                    if any(not _is_refused(caller, owner, port) for caller in blind):
+                    if any(not is_refused(caller, owner, port) for caller in blind):
                         hidden[owner.namespace, owner.name, port.number] = owner.name
         if hidden:
             names = ", ".join(f"`{name}`" for name in dict.fromkeys(hidden.values()))
@@ -172,21 +172,3 @@ def _fits(pair: tuple[str, str], namespace: str, host: str) -> bool:
     home, pattern = pair
     is_host = pattern in {"*", host} or (is_wildcard(pattern) and host.endswith(pattern[1:]))
     return home in {"*", namespace} and is_host
-
-
-def _is_refused(caller: ir.Workload, owner: Owner, port: ir.PortPolicy) -> bool:
-    """Whether nothing of what a caller sends to a port arrives, or is answered, wherever the port is known."""
-    itself = (owner.namespace, owner.name)
-    stays = all(
-        isinstance(route.action, ir.Forward)
-        and not route.settings.mirrors
-        and not route.settings.aborts
-        and all((one.namespace, one.service) == itself for one in route.action.destinations)
-        for route in port.routes
-    )
-    lists = [stage.rules for stage in port.access if stage.effect is ir.Effect.ALLOW and not stage.shadow]
-    return stays and any(not _lets_in(rules, caller.identity) for rules in lists)
-
-
-def _lets_in(rules: Iterable[ir.Rule], identity: str) -> bool:
-    return any(principals_check(one.principals)(identity) for one in rules)

@@ -180,16 +180,6 @@ _EXTENDS = "networking.istio.io/v1"
             f" {{name: l, typed_config: {{'@type': {_LIMIT}, request_headers_to_add_when_not_enforced: []}}}}}}}}]}}",
             version=_EXTENDS,
         ),
-        _object(
-            "Deployment",
-            "{template: {metadata: {annotations: {traffic.sidecar.istio.io/excludeInboundPorts: '8080'}}}}",
-            version="apps/v1",
-        ),
-        _object(
-            "Deployment",
-            "{template: {metadata: {labels: {sidecar.istio.io/inject: 'false'}}}}",
-            version="apps/v1",
-        ),
         _object("Namespace", "{}", metadata="name: shop, labels: {istio-injection: disabled}", version="v1"),
     ],
 )
