@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshc import ir
+from meshc.reading.plain import mapping
 from meshc.source import BUILTIN, Span
 from meshc.target import Json
 from meshc_istio.read.fields import Fields
@@ -25,6 +26,7 @@ _TABLE_SIZE: Final = 65_537
 _CONNECT_MS: Final = 10_000
 _BUDGET_PERCENT: Final = 20.0
 _BUDGET_FLOOR: Final = 3
+_SPOKEN: Final = ("tls", "tunnel", "proxyProtocol")
 _BLOCKS: Final = ("loadBalancer", "connectionPool", "outlierDetection", "tls")
 
 
@@ -50,6 +52,14 @@ class Policy:
 
 DEFAULT: Final = ir.Settings(load_balance=ir.LoadBalance(policy=ir.BalancePolicy.LEAST_REQUEST, span=BUILTIN))
 """What Istio does where no rule says anything."""
+
+
+def speaks(part: Json) -> bool:
+    """Whether a part of a rule says by what protocol callers come: servers may not know them then, or not understand them."""
+    if isinstance(part, (list, tuple)):
+        return any(map(speaks, part))
+    fields = mapping(part)
+    return any(fields.get(name) is not None for name in _SPOKEN) or any(map(speaks, fields.values()))
 
 
 def read_policy(policy: Fields | None, number: int) -> Policy:

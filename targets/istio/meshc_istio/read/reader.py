@@ -22,8 +22,9 @@ from meshc_istio.read.account import (
 )
 from meshc_istio.read.attached import Attached, Attachments, Level
 from meshc_istio.read.authentication import jwts_of, mtls_of
+from meshc_istio.read.entries import discovered, read_entries, verified_ports
 from meshc_istio.read.extensions import check_extensions
-from meshc_istio.read.externals import Externals, discovered, read_entries, verified_ports
+from meshc_istio.read.externals import Externals
 from meshc_istio.read.limits import Limits
 from meshc_istio.read.scopes import Scopes
 from meshc_istio.read.screening import screened
@@ -51,7 +52,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     is_ambient = options.get("dataplane") == "ambient"
     check_extensions(objects, known, account, is_ambient=is_ambient)
     security = screened(objects, told_of, root, account)
-    entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), account)
+    entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), told_of, settings, account)
     verified = verified_ports(kinds.get((_NETWORKING, "DestinationRule"), ()))
     mesh = discovered(told_of, entries, verified)
     if is_ambient:
@@ -61,7 +62,9 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     traffic = make_traffic(networking, mesh, root, config, account)
     found = _Found(kinds=security, root=root, mesh=mesh, account=account, traffic=traffic)
     limits = Limits(networking.get("EnvoyFilter", ()), root, account)
-    outside = Externals(traffic=traffic, entries=entries, account=account)
+    outside = Externals(
+        traffic=traffic, entries=entries, settings=None if config is None else settings, account=account
+    )
     providers = Providers.of(settings)
     told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root)
     workloads = [limits.workload(found.workload(one)) for one in mesh.workloads]

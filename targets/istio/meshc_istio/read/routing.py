@@ -34,6 +34,7 @@ class _Service:
     object: ConfigObject
     http: list[tuple[Match, Action, Span]] = field(default_factory=list)
     connections: list[tuple[Match, tuple[ir.Destination, ...], Span]] = field(default_factory=list)
+    is_whole: bool = True
 
 
 @dataclass(slots=True)
@@ -62,9 +63,10 @@ class Routing:
             return (*found, self.plain(owner, port))
         if found:
             return (*found, _nowhere(service.object.span("spec")))
-        message = f"`{service.object.name}`: what becomes of requests to port {number}, of which it says nothing,"
-        key = (owner.namespace, owner.name, port.number)
-        self._unread(service.object, ("spec",), f"{message} cannot be said", (key,))
+        if service.is_whole:
+            message = f"`{service.object.name}`: what becomes of requests to port {number}, of which it says nothing,"
+            key = (owner.namespace, owner.name, port.number)
+            self._unread(service.object, ("spec",), f"{message} cannot be said", (key,))
         return (self.plain(owner, port),)
 
     def plain(self, owner: Owner, port: ir.PortPolicy) -> ir.Route:
@@ -120,6 +122,7 @@ class Routing:
             listed = [(name, spec.items(name)) for name in ("http", "tls", "tcp")]
         except NotReadError as error:
             self._unread(one, error.steps, f"`{one.name}`: {error} cannot be said", keys)
+            service.is_whole = False
             return service
         for name, routes in listed:
             for route in routes:
@@ -133,6 +136,7 @@ class Routing:
                     # What is wrong may stand in a delegate.
                     where, steps = (one, route.steps) if error.where is None else (error.where, error.steps)
                     self._unread(where, steps, f"`{where.name}`: {error} cannot be said", keys)
+                    service.is_whole = False
         return service
 
     def _unread(

@@ -28,7 +28,7 @@ class World:
             self.hosts |= {name: owner for name in names if name not in self.hosts}
             self.numbers[owner.namespace, owner.name] = {called_number(owner, one): one for one in owner.ports}
         for one in self.mesh.workloads:
-            for label in {label for labels in _pods(one) for label in labels.items()}:
+            for label in {label for labels in pods_of(one) for label in labels.items()}:
                 self._carriers.setdefault(label, []).append(one)
 
     def host(self, workload: ir.Workload) -> str:
@@ -65,7 +65,7 @@ class World:
         here = [one for one in carriers if namespace in {None, "", one.namespace}]
         wanted = labels.items()
         meant = [one for one in here if wanted <= one.labels.items()]
-        partly = [one for one in here if one not in meant and any(wanted <= pod.items() for pod in _pods(one))]
+        partly = [one for one in here if one not in meant and any(wanted <= pod.items() for pod in pods_of(one))]
         if partly:
             raise NotReadError(f"callers by labels that some pods of `{partly[0].name}` carry alone")
         if not meant:
@@ -92,5 +92,6 @@ class World:
         return picked[0]
 
 
-def _pods(one: ir.Workload) -> Iterable[Mapping[str, str]]:
+def pods_of(one: ir.Workload) -> Iterable[Mapping[str, str]]:
+    """The labels of the pods of a service: of all, and of those of each version."""
     return (one.labels, *({**one.labels, **version.labels} for version in one.versions))
