@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from meshc.reading import Aspect, ConfigObject
 from meshc.reading.plain import mapping, texts
-from meshc_istio.directory import covers
 from meshc_istio.read.account import Account
 from meshc_istio.read.matching import MESH_GATEWAY
 from meshc_istio.read.policies import speaks
@@ -78,7 +77,11 @@ def for_everybody(
         labels = mapping(mapping(spec["workloadSelector"]).get("matchLabels")).items()
         home, host = one.namespace or "default", spec.get("host")
         full = world.full(host, home) if isinstance(host, str) else ""
-        hosts = [name for name in world.hosts if full and (name == full or covers(full, name))]
+        hosts = [
+            name
+            for name in world.hosts
+            if full and (name == full or (full.startswith("*") and name.endswith(full[1:])))
+        ]
         callers = [
             each
             for each in world.mesh.workloads

@@ -4,13 +4,13 @@ What routes and rules of callers' proxies say of a port goes into its routes and
 all retries that lead there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
-from meshc.reading.plain import mapping
+from meshc.reading.plain import mapping, texts
 from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import NO_ESCAPES, SUBSETS, Account
 from meshc_istio.read.actions import DEFAULT_RETRY, Around, Target, read_retry
@@ -19,6 +19,7 @@ from meshc_istio.read.delegates import Delegates
 from meshc_istio.read.destinations import Destinations, with_versions
 from meshc_istio.read.exports import ELSEWHERE, Exports
 from meshc_istio.read.fields import Fields, NotReadError
+from meshc_istio.read.matching import MESH_GATEWAY
 from meshc_istio.read.policies import Policy
 from meshc_istio.read.refusals import only_of
 from meshc_istio.read.routing import SAME_PORT, Routing
@@ -223,7 +224,8 @@ def make_traffic(
     """The reader of a mesh's traffic; `objects` are those of `networking.istio.io`, by kind."""
     world = World(mesh)
     exports = Exports(mapping(None if settings is None else settings.data.get("meshConfig")))
-    _, others = services_by_host(objects.get("VirtualService", ()), world)
+    objects = {**objects, "VirtualService": [*_taken(objects.get("VirtualService", ()), mesh, account)]}
+    _, others = services_by_host(objects["VirtualService"], world)
     for one in others:
         message = f"`{one.name}`: routes of gateways cannot be said"
         account.not_understood(one, ("spec", "gateways"), message, (), Aspect.ROUTING)
@@ -253,6 +255,25 @@ def make_traffic(
     namespaces = frozenset(one.namespace for one in mesh.workloads)
     views = {caller: view(caller) for caller in (*sorted(special & namespaces), ELSEWHERE)}
     return Traffic(world=world, account=account, views=views, namespaces=namespaces)
+
+
+def _taken(services: Iterable[ConfigObject], mesh: ir.Mesh, account: Account) -> Iterator[ConfigObject]:
+    """The VirtualServices that Istio takes: none for all hosts that callers in the mesh heed."""
+    for one in services:
+        spec = mapping(one.data.get("spec"))
+        gateways = texts(spec.get("gateways"))
+        if "*" in texts(spec.get("hosts")) and (not gateways or MESH_GATEWAY in gateways):
+            home = one.namespace or "default"
+            ports = (
+                (each.namespace, each.name, port.number)
+                for each in mesh.workloads
+                if each.namespace == home
+                for port in each.ports
+            )
+            message = f"`{one.name}`: Istio refuses routes for all hosts in the mesh"
+            account.not_understood(one, ("spec", "hosts"), message, ports, Aspect.ROUTING, Aspect.SETTINGS)
+        else:
+            yield one
 
 
 def _retry_of(settings: ConfigObject | None, account: Account) -> ir.Retry | None:

@@ -36,8 +36,10 @@ class World:
         return f"{workload.name}.{workload.namespace}.svc.{self.mesh.cluster_domain}"
 
     def full(self, host: str, namespace: str) -> str:
-        """A host as it is meant in an object of a namespace: one without a dot is a service of that namespace."""
-        return host.lower() if "." in host else f"{host.lower()}.{namespace}.svc.{self.mesh.cluster_domain}"
+        """A host as it is meant in an object of a namespace: one without a dot is a service of that namespace; `*` is every host."""
+        return (
+            host.lower() if "." in host or host == "*" else f"{host.lower()}.{namespace}.svc.{self.mesh.cluster_domain}"
+        )
 
     def port(self, owner: Owner, number: int) -> ir.PortPolicy | None:
         """The port that is called by a number."""
