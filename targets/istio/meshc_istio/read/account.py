@@ -19,6 +19,7 @@ SUBSETS: Final = "subsets that no DestinationRule here defines are the versions 
 PLAIN_CALLS: Final = "applications call externals in plain HTTP where their proxies add the TLS"
 NO_ESCAPES: Final = "no path that leaves the mesh holds `%00`, `%2F` or `%5C`"
 REGISTRY: Final = "Istio lets calls to unknown hosts out nowhere: `outboundTrafficPolicy` is REGISTRY_ONLY"
+LOG_LINES: Final = "what a line of a log holds makes no difference"
 NORMALIZED: Final = "Istio normalizes paths with MERGE_SLASHES"
 
 PortKey = tuple[str, str, int]

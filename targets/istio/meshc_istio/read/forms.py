@@ -98,9 +98,9 @@ def _path(form: str) -> ir.Condition:
         whole = ir.PathIs(_template(stem, rest=True))
         return ir.AllOf((whole, ir.Not(ir.PathIs(ir.ExactPath(stem)))))
     if form.startswith("*"):
-        return ir.PathIs(ir.RegexPath(f"(?s:.*){_quoted(form[1:])}"))
+        return ir.PathIs(ir.RegexPath(f".*{_quoted(form[1:])}"))
     if form.endswith("*"):
-        return ir.PathIs(ir.RegexPath(f"{_quoted(form[:-1])}(?s:.*)"))
+        return ir.PathIs(ir.RegexPath(f"{_quoted(form[:-1])}.*"))
     return ir.PathIs(ir.ExactPath(form))
 
 

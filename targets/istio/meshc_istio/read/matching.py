@@ -166,7 +166,7 @@ def _path(fields: Fields) -> tuple[ir.PathPattern, tuple[ir.Condition, ...], Uri
     kind, text = found
     written = Uri(kind, text)
     if ignores_case and kind != "regex":
-        more = "(?s:.*)" if kind == "prefix" else ""
+        more = ".*" if kind == "prefix" else ""
         return ir.RegexPath(f"(?i:{quoted(text)}){more}"), (), written
     if kind != "regex" and text and (not text.startswith("/") or "//" in text):
         # No path is so: `/` comes first, and never twice.
@@ -178,7 +178,7 @@ def _path(fields: Fields) -> tuple[ir.PathPattern, tuple[ir.Condition, ...], Uri
     if text in {"", "/"}:
         return ir.ANY_PATH, (), written
     if not text.endswith("/"):
-        return ir.RegexPath(f"{quoted(text)}(?s:.*)"), (), written
+        return ir.RegexPath(f"{quoted(text)}.*"), (), written
     stem = text[:-1]
     pattern = ir.TemplatePath(tuple(stem.split("/")[1:]), (), rest=True)
     return pattern, (ir.Not(ir.PathIs(ir.ExactPath(stem))),), written

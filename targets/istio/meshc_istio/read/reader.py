@@ -65,7 +65,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     outside = Externals(
         traffic=traffic, entries=entries, settings=None if config is None else settings, account=account
     )
-    providers = Providers.of(settings)
+    providers = Providers.of(config, account)
     told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root)
     workloads = [limits.workload(found.workload(one)) for one in mesh.workloads]
     workloads = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
