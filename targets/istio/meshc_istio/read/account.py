@@ -8,6 +8,7 @@ from meshc.reading import Aspect, Assumption, ConfigObject, Step, Unknown
 from meshc.source import Span
 
 HOST_PORTS: Final = "a Host names no port but the service's and the workload's"
+PLAIN_HOSTS: Final = "a Host names no port, and does not end with a dot"
 ONE_LINE: Final = "no header that is tested comes in several lines"
 PLAIN_CLAIMS: Final = "claims that are tested are single texts, and not empty"
 PLAIN_SEGMENTS: Final = "no path that is tested holds `[` or `]`"

@@ -144,6 +144,8 @@ class Destinations:
                 name, labels = one.text("name") or "", one.text_map("labels")
                 policies = self._own_policies(one, owner, rule) if one.value("trafficPolicy") else {}
                 one.finish()
+                if name in found:
+                    raise one.error(f"the subset `{name}`, which is named twice,")
                 found[name] = Subset(version=self._version(owner, name, labels, one), policies=policies, place=one)
         except NotReadError as error:
             message = f"`{spec.where.name}`: {error} cannot be said"

@@ -125,8 +125,12 @@ def _declared_by(one: ConfigObject, settings: Mapping[str, Json], home: str) -> 
     allowed = {"NONE", "DYNAMIC_DNS"} if any(map(is_wildcard, hosts)) else {"DNS", "DNS_ROUND_ROBIN"}
     if resolution not in allowed:
         raise spec.error(f"the resolution `{resolution}`", "resolution")
-    ports = dict(_ports(spec.items("ports")))
+    ports = dict(named := list(_ports(spec.items("ports"))))
     spec.finish()
+    if len(ports) < len(named):
+        raise spec.error("a port that is named twice", "ports")
+    if len(hosts) > 1 and any(one.protocol is ir.Protocol.TCP for one in ports.values()):
+        raise spec.error("connections to one of several hosts, which Istio cannot tell,", "hosts")
     seen = exported(listed, home) if listed else default_export(settings, home)
     return Declared(object=one, hosts=hosts, ports=ports, exported=seen)
 
@@ -134,11 +138,14 @@ def _declared_by(one: ConfigObject, settings: Mapping[str, Json], home: str) -> 
 def _ports(listed: Iterable[Fields]) -> Iterator[tuple[int, Entry]]:
     for port in listed:
         number, target = port.whole("number"), port.whole("targetPort")
-        word = (port.text("protocol") or "TCP").upper()
-        port.ignore("name")
+        name, word = port.text("name"), (port.text("protocol") or "").upper()
         port.finish()
-        if number is None or word not in _PROTOCOLS:
-            raise port.error(f"a port of the protocol `{word}`")
+        if number is None or not name:
+            raise port.error("a port without a number or a name, which is refused,")
+        if word not in _PROTOCOLS:
+            raise port.error(
+                f"a port of the protocol `{word}`" if word else "a port whose protocol is found out by its calls"
+            )
         yield number, Entry(object=port.where, target=target or number, protocol=_PROTOCOLS[word])
 
 

@@ -27,7 +27,7 @@ from meshc_istio.read.extensions import check_extensions
 from meshc_istio.read.externals import Externals
 from meshc_istio.read.limits import Limits
 from meshc_istio.read.scopes import Scopes
-from meshc_istio.read.screening import screened
+from meshc_istio.read.screening import screened, standing
 from meshc_istio.read.service_exports import ServiceExports
 from meshc_istio.read.settings import check_travel, configured
 from meshc_istio.read.telemetry import Providers, telemetry_of
@@ -46,7 +46,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     root = options.get("root-namespace", "istio-system")
     config = next((one for one in objects if "meshConfig" in one.data), None)
     settings = {} if config is None else mapping(config.data["meshConfig"])
-    kinds = _by_kind(objects)
+    kinds = _by_kind(standing(objects, account))
     told_of = configured(known, objects, root, account)
     check_travel(objects, config, account)
     is_ambient = options.get("dataplane") == "ambient"

@@ -180,9 +180,11 @@ class Routing:
             gateways = one.texts("gateways")
             if gateways and MESH_GATEWAY not in gateways:
                 continue
-            port, names = one.whole("port"), one.texts("sniHosts")
+            port, names = one.whole("port") or None, one.texts("sniHosts")
             callers = self.world.callers(one.text_map("sourceLabels"), one.text("sourceNamespace"))
             one.finish()
+            if "tls" in route.steps[:2] and not names:
+                raise one.error("a route of TLS that names no server, which Istio refuses,")
             condition = ir.ALWAYS if not names or _are_own(names, owner) else _server_names(names)
             yield Match(port=port, condition=condition, callers=callers), targets, span
 

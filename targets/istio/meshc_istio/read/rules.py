@@ -27,6 +27,7 @@ _TOKEN: Final = ir.ClaimIs(("iss",), ir.IsPresent())
 class Port:
     """What a rule has to know of a port."""
 
+    number: int
     target: int
     is_http: bool
     is_deny: bool
@@ -94,7 +95,8 @@ def _operations(fields: Mapping[str, Json], port: Port) -> Said | None:
 
 
 def _operation(operation: Json, port: Port) -> Said | None:
-    fields = mapping(operation)
+    # An empty list says nothing.
+    fields = {name: value for name, value in mapping(operation).items() if value not in ([], ())}
     strange = sorted(set(fields) - _OPERATION)
     if strange:
         raise NotSayableError(f"the field `{strange[0]}` of an operation")
@@ -123,13 +125,14 @@ def _http_parts(fields: Mapping[str, Json], port: Port) -> Iterator[Said]:
         yield paths(texts(fields["paths"]))
     if "notPaths" in fields:
         yield _not(paths(texts(fields["notPaths"])))
+    numbers = (port.number, port.target)
     named, excepted = texts(fields.get("hosts")), texts(fields.get("notHosts"))
     # Of a prefix that ends in a dot, the host that is all of it but its last dot is no host of the language's prefix.
     spared = {text for form in named if form.endswith(".*") for text in (form[:-1], f"{form[:-1]}:*")}
     if named:
-        yield hosts(named, may_take_less=not port.is_deny)
+        yield hosts(named, numbers, may_take_less=not port.is_deny)
     if left := [one for one in excepted if one not in spared]:
-        yield _not(hosts(left, may_take_less=port.is_deny))
+        yield _not(hosts(left, numbers, may_take_less=port.is_deny))
 
 
 def _not(said: Said) -> Said:

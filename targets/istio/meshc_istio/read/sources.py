@@ -52,7 +52,8 @@ KNOWN: Final = frozenset(
 
 def who(source: Json, world: World) -> Who:
     """The callers of one source. Raises NotSayableError."""
-    fields = mapping(source)
+    # An empty list says nothing.
+    fields = {name: value for name, value in mapping(source).items() if value not in ([], ())}
     strange = sorted(set(fields) - KNOWN)
     if strange:
         raise NotSayableError(f"the field `{strange[0]}` of a source")

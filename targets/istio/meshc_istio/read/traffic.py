@@ -4,6 +4,7 @@ What routes and rules of callers' proxies say of a port goes into its routes and
 all retries that lead there.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
@@ -33,6 +34,7 @@ _ESCAPES: Final = frozenset(
 )
 """Paths that the language does not take, as expressions for them."""
 
+_HOST: Final = re.compile(r"(?:\*\.?)?[-_.A-Za-z0-9]*")
 _BOTH: Final = (Aspect.ACCESS, Aspect.ROUTING)
 
 
@@ -224,7 +226,7 @@ def make_traffic(
     """The reader of a mesh's traffic; `objects` are those of `networking.istio.io`, by kind."""
     world = World(mesh)
     exports = Exports(mapping(None if settings is None else settings.data.get("meshConfig")))
-    objects = {**objects, "VirtualService": [*_taken(objects.get("VirtualService", ()), mesh, account)]}
+    objects = {**objects, "VirtualService": [*_taken(objects.get("VirtualService", ()), world, account)]}
     _, others = services_by_host(objects["VirtualService"], world)
     for one in others:
         message = f"`{one.name}`: routes of gateways cannot be said"
@@ -257,20 +259,24 @@ def make_traffic(
     return Traffic(world=world, account=account, views=views, namespaces=namespaces)
 
 
-def _taken(services: Iterable[ConfigObject], mesh: ir.Mesh, account: Account) -> Iterator[ConfigObject]:
-    """The VirtualServices that Istio takes: none for all hosts that callers in the mesh heed."""
+def _taken(services: Iterable[ConfigObject], world: World, account: Account) -> Iterator[ConfigObject]:
+    """The VirtualServices that Istio takes: none for all hosts that callers in the mesh heed, and none that names a host twice."""
     for one in services:
-        spec = mapping(one.data.get("spec"))
-        gateways = texts(spec.get("gateways"))
-        if "*" in texts(spec.get("hosts")) and (not gateways or MESH_GATEWAY in gateways):
-            home = one.namespace or "default"
-            ports = (
-                (each.namespace, each.name, port.number)
-                for each in mesh.workloads
-                if each.namespace == home
-                for port in each.ports
+        spec, home = mapping(one.data.get("spec")), one.namespace or "default"
+        gateways, hosts = texts(spec.get("gateways")), texts(spec.get("hosts"))
+        owners: Iterable[Owner] = ()
+        what = ""
+        if "*" in hosts and (not gateways or MESH_GATEWAY in gateways):
+            owners, what = (
+                (each for each in world.mesh.workloads if each.namespace == home),
+                "routes for all hosts in the mesh",
             )
-            message = f"`{one.name}`: Istio refuses routes for all hosts in the mesh"
+        elif len(set(hosts)) < len(hosts) or not all(map(_HOST.fullmatch, hosts)):
+            named = (world.hosts.get(world.full(host, home)) for host in dict.fromkeys(hosts))
+            owners, what = (each for each in named if each is not None), "routes for a host twice, or for what is none"
+        if what:
+            ports = (key for each in owners for key in world.keys(each))
+            message = f"`{one.name}`: Istio refuses {what}"
             account.not_understood(one, ("spec", "hosts"), message, ports, Aspect.ROUTING, Aspect.SETTINGS)
         else:
             yield one

@@ -55,6 +55,7 @@ def unknown(reading: Reading) -> Ports:
         ("uri: {exact: /A}", {}, "v2"),
         ("port: 80", {}, "v1"),
         ("port: 5432", {}, "v2"),
+        ("port: 0", {}, "v1"),
         ("withoutHeaders: {x-a: {}}", {}, "v1"),
         ("headers: {x-a: {prefix: b}}", {"headers": (("x-a", "bc"),)}, "v1"),
         ("queryParams: {q: {exact: '1'}}", {"query": (("q", "1"),)}, "v1"),
@@ -226,3 +227,25 @@ def test_connections_of_gateways_are_not_the_mesh_s() -> None:
     assert sent(tcp("match: [{sourceLabels: {app: web}}], "), **call, identity=WEB) == "v1"
     assert unknown(tcp("match: [{destinationSubnets: [10.0.0.0/8]}], ")) == TCP_PORT
     assert unknown(tcp("surprise: 1, ")) == TCP_PORT
+
+
+def test_what_istio_refuses_as_a_whole() -> None:
+    for hosts in ("cart, cart", "cart, 'ca*rt'", "cart, 'a b'"):
+        found = routed(f"[{{{ONE}}}]", hosts=hosts)
+        assert unknown(found) == HTTP_PORT | TCP_PORT
+        assert ["refuses" in one.message for one in found.unknown] == [True]
+    twice = "{host: cart, subsets: [{name: one, labels: {version: v1}}, {name: one, labels: {version: v2}}]}"
+    reading = read_live(object_text("DestinationRule", twice))
+    assert unknown(reading) == HTTP_PORT | TCP_PORT
+
+
+def test_routes_of_tls_name_servers() -> None:
+    wire = object_text(
+        "ServiceEntry",
+        "{hosts: [wire.example], resolution: DNS, ports: [{number: 443, name: tls, protocol: TLS}]}",
+        name="wire",
+    )
+    to_wire = "route: [{destination: {host: wire.example, port: {number: 443}}}]"
+    for match, is_known in (("sniHosts: [wire.example]", True), ("port: 443", False)):
+        routes = object_text("VirtualService", f"{{hosts: [wire.example], tls: [{{match: [{{{match}}}], {to_wire}}}]}}")
+        assert (unknown(read_live(wire + routes)) == set()) is is_known

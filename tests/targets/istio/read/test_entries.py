@@ -130,3 +130,20 @@ def test_an_entry_that_is_none_of_an_external(more: str, message: str) -> None:
         strange = read_live(entry(more))
         assert unknown(strange) == set()
         assert [message in one.message for one in strange.unknown] == [True]
+
+
+@pytest.mark.parametrize(
+    ("ports", "message"),
+    [
+        ("{number: 80, name: a, protocol: HTTP}, {number: 80, name: b, protocol: HTTP}", "named twice"),
+        ("{number: 80, name: a}", "found out by its calls"),
+        ("{number: 80, protocol: HTTP}", "without a number or a name"),
+        ("{number: 80, name: a, protocol: MONGO}", "a port of the protocol `MONGO`"),
+        ("{number: 9000, name: a, protocol: TCP}", "one of several hosts"),
+    ],
+)
+def test_ports_that_cannot_be_said(ports: str, message: str) -> None:
+    spec = f"{{hosts: [a.example, b.example], resolution: DNS, ports: [{ports}]}}"
+    (found,) = read_live(object_text("ServiceEntry", spec)).unknown
+    assert message in found.message
+    assert found.ports == ()
