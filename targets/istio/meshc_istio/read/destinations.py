@@ -134,6 +134,10 @@ class Destinations:
             except NotReadError as error:
                 message = f"`{spec.where.name}`: {error} cannot be said"
                 self._unread(spec.where, error.steps, message, ((owner.namespace, owner.name, port.number),))
+                continue
+            for one in found[number].unsaid:
+                key, message = (owner.namespace, owner.name, port.number), f"`{spec.where.name}`: {one} cannot be said"
+                self.account.not_understood(spec.where, one.steps, message, (key,), Aspect.SETTINGS)
         return found
 
     def _subsets(self, spec: Fields, owner: Owner, rule: Fields | None) -> Mapping[str, Subset] | None:
@@ -159,7 +163,8 @@ class Destinations:
         for number in (called_number(owner, port) for port in owner.ports):
             try:
                 own, around = subset.fields("trafficPolicy"), None if rule is None else rule.fields("trafficPolicy")
-                found[number] = None if own is None else with_subset(around, own, number)
+                policy = None if own is None else with_subset(around, own, number)
+                found[number] = None if policy is None or policy.unsaid else policy
             except NotReadError:
                 found[number] = None
         return found

@@ -163,10 +163,26 @@ def discovered(known: ir.Mesh, entries: Entries, verified: Collection[tuple[str,
         free = next(one for one in _names(name) if (namespace, one) not in names)
         names.add((namespace, free))
         span = declared.object.span("spec")
-        listed = tuple(_declared(number, port, left[0], verified) for number, port in declared.ports.items())
+        made = [_declared(number, port, left[0], verified) for number, port in sorted(declared.ports.items())]
+        # Of two with one number that counts for which proxies originate TLS; `check_ports` names the other.
+        made.sort(key=lambda one: (one.protocol is ir.Protocol.HTTPS, one.number))
+        listed = tuple(sorted({one.number: one for one in made}.values(), key=lambda one: one.number))
         found.append(ir.External(namespace=namespace, name=free, hosts=left, ports=listed, span=span))
     everything = sorted((*known.externals, *found), key=lambda one: (one.namespace, one.name))
     return replace(known, externals=tuple(everything)) if found else known
+
+
+def check_ports(mesh: ir.Mesh, entries: Entries, account: Account) -> None:
+    """Say of each port that entries name, and no external of the mesh has."""
+    world = World(mesh)
+    for host, said in entries.by_host.items():
+        owner = world.hosts.get(host)
+        if owner is None:
+            continue
+        for one, number in ((declared, number) for declared in said for number in declared.ports):
+            if world.port(owner, number) is None:
+                message = f"port {number} of `{host}`, which is none of the ports of `{owner.name}`,"
+                account.not_understood(one.object, ("spec", "ports"), f"{message} cannot be said", (), *Aspect)
 
 
 def _names(name: str) -> Iterator[str]:

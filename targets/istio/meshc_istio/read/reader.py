@@ -22,7 +22,7 @@ from meshc_istio.read.account import (
 )
 from meshc_istio.read.attached import Attached, Attachments, Level
 from meshc_istio.read.authentication import jwts_of, mtls_of
-from meshc_istio.read.entries import discovered, read_entries, verified_ports
+from meshc_istio.read.entries import check_ports, discovered, read_entries, verified_ports
 from meshc_istio.read.extensions import check_extensions
 from meshc_istio.read.externals import Externals
 from meshc_istio.read.limits import Limits
@@ -55,6 +55,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), told_of, settings, account)
     verified = verified_ports(kinds.get((_NETWORKING, "DestinationRule"), ()))
     mesh = discovered(told_of, entries, verified)
+    check_ports(mesh, entries, account)
     if is_ambient:
         found = _Found(kinds=security, root=root, mesh=mesh, account=account, traffic=None)
         return _reading(mesh, tuple(map(found.workload, mesh.workloads)), mesh.externals, account)

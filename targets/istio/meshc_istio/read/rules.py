@@ -15,12 +15,11 @@ from meshc.target import Json
 from meshc_istio.read import tests
 from meshc_istio.read.account import PLAIN_SUBJECTS
 from meshc_istio.read.forms import NotSayableError, Said, all_of, any_of, hosts, methods, paths
-from meshc_istio.read.sources import ANYBODY, Who, World, who
+from meshc_istio.read.sources import ANYBODY, TOKEN, Who, World, who
 
 _HTTP_FIELDS: Final = frozenset({"hosts", "notHosts", "methods", "notMethods", "paths", "notPaths"})
 _OPERATION: Final = _HTTP_FIELDS | {"ports", "notPorts"}
-_NO_TOKEN: Final = ir.Not(ir.ClaimIs(("iss",), ir.IsPresent()))
-_TOKEN: Final = ir.ClaimIs(("iss",), ir.IsPresent())
+_NO_TOKEN: Final = ir.Not(TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +71,9 @@ def read_rule(rule: Json, port: Port, world: World, identifier: str, span: Span)
 def _rule(source: Who, operations: Said, whens: Said, port: Port) -> tuple[ir.Principals, Said] | None:
     parts = [source.condition.condition]
     assumptions = (*source.condition.assumptions, *operations.assumptions, *whens.assumptions)
-    if source.needs_token is not None:
+    if source.token is not None:
         if port.is_http:
-            parts.append(_TOKEN if source.needs_token else _NO_TOKEN)
+            parts.append(source.token)
             assumptions = (*assumptions, PLAIN_SUBJECTS)
         elif not port.is_deny:
             return None
