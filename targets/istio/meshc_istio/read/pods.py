@@ -22,7 +22,7 @@ from meshc_istio.read.settings import harmless_default
 Doubt = tuple[tuple[Step, ...], str, tuple[PortKey, ...] | None]
 """A place, what is not understood there, and the ports that it may touch: None for all."""
 
-_TEMPLATES: Final[Mapping[str, tuple[Step, ...]]] = {
+TEMPLATES: Final[Mapping[str, tuple[Step, ...]]] = {
     "Pod": (),
     **dict.fromkeys(
         ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Rollout", "ReplicationController"),
@@ -30,6 +30,8 @@ _TEMPLATES: Final[Mapping[str, tuple[Step, ...]]] = {
     ),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
 }
+"""Kinds with pods, and where in them these are described."""
+
 _INJECT: Final = "sidecar.istio.io/inject"
 _MODE: Final = "istio.io/dataplane-mode"
 _TRAFFIC: Final = "traffic.sidecar.istio.io/"
@@ -81,7 +83,7 @@ class Pods:
 
     def doubts(self, one: ConfigObject) -> Iterator[Doubt]:
         """What an object says of its pods that is not understood; nothing for an object without pods."""
-        steps = _TEMPLATES.get(one.kind)
+        steps = TEMPLATES.get(one.kind)
         if steps is None:
             return
         pod: Mapping[str, Json] = one.data

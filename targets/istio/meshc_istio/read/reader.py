@@ -26,6 +26,7 @@ from meshc_istio.read.entries import check_ports, discovered, read_entries, veri
 from meshc_istio.read.extensions import check_extensions
 from meshc_istio.read.externals import Externals
 from meshc_istio.read.limits import Limits
+from meshc_istio.read.pod_labels import PodLabels, pod_labels, with_labels
 from meshc_istio.read.scopes import Scopes
 from meshc_istio.read.screening import screened, standing
 from meshc_istio.read.service_exports import ServiceExports
@@ -47,7 +48,8 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     config = next((one for one in objects if "meshConfig" in one.data), None)
     settings = {} if config is None else mapping(config.data["meshConfig"])
     kinds = _by_kind(standing(objects, account))
-    told_of = configured(known, objects, root, account)
+    pods = pod_labels(objects)
+    told_of = pods.completed(configured(known, objects, root, account))
     check_travel(objects, config, account)
     is_ambient = options.get("dataplane") == "ambient"
     check_extensions(objects, known, account, is_ambient=is_ambient)
@@ -57,17 +59,18 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     mesh = discovered(told_of, entries, verified)
     check_ports(mesh, entries, account)
     if is_ambient:
-        found = _Found(kinds=security, root=root, mesh=mesh, account=account, traffic=None)
-        return _reading(mesh, tuple(map(found.workload, mesh.workloads)), mesh.externals, account)
+        found = _Found(kinds=security, root=root, pods=pods, mesh=mesh, account=account, traffic=None)
+        whole = replace(mesh, workloads=tuple(map(found.workload, mesh.workloads)))
+        return _reading(with_labels(whole, known), account)
     networking = {kind: some for (group, kind), some in kinds.items() if group == _NETWORKING}
     traffic = make_traffic(networking, mesh, root, config, account)
-    found = _Found(kinds=security, root=root, mesh=mesh, account=account, traffic=traffic)
+    found = _Found(kinds=security, root=root, pods=pods, mesh=mesh, account=account, traffic=traffic)
     limits = Limits(networking.get("EnvoyFilter", ()), root, account)
     outside = Externals(
         traffic=traffic, entries=entries, settings=None if config is None else settings, account=account
     )
     providers = Providers.of(config, account)
-    told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root)
+    told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root, pods)
     workloads = [limits.workload(found.workload(one)) for one in mesh.workloads]
     workloads = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
     externals = tuple(map(outside.external, mesh.externals))
@@ -75,14 +78,12 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     whole = replace(mesh, workloads=finished, externals=externals)
     ServiceExports(mesh=whole, config=config, account=account).check(kinds.get(("", "Service"), ()))
     Scopes(mesh=whole, traffic=traffic, root=root, account=account).check(networking.get("Sidecar", ()), config)
-    return _reading(mesh, finished, externals, account)
+    return _reading(with_labels(whole, known), account)
 
 
-def _reading(
-    mesh: ir.Mesh, workloads: tuple[ir.Workload, ...], externals: tuple[ir.External, ...], account: Account
-) -> Reading:
+def _reading(mesh: ir.Mesh, account: Account) -> Reading:
     return Reading(
-        mesh=replace(mesh, workloads=workloads, externals=externals),
+        mesh=mesh,
         unknown=tuple({(one, one.span): one for one in account.unknown}.values()),
         assumptions=tuple(account.assumptions.values()),
     )
@@ -106,12 +107,13 @@ class _Found:
         *,
         kinds: Mapping[str, Sequence[ConfigObject]],
         root: str,
+        pods: PodLabels,
         mesh: ir.Mesh,
         account: Account,
         traffic: Traffic | None,
     ) -> None:
         self._authorization, self._peers, self._requests = (
-            Attachments(kinds[kind], root)
+            Attachments(kinds[kind], root, pods)
             for kind in ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
         )
         self._mesh = mesh

@@ -1,0 +1,66 @@
+"""What pods are labelled with, by the manifests that make them: selectors of Istio's objects pick pods, and a Service's says less of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from meshc import ir
+from meshc.reading import ConfigObject
+from meshc.reading.plain import mapping
+from meshc.target import Json
+from meshc_istio.read.pods import TEMPLATES
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PodLabels:
+    """The labels of pods that are among the objects, by their namespace."""
+
+    by_namespace: Mapping[str, Sequence[Labels]]
+
+    def of(self, workload: ir.Workload) -> list[Labels]:
+        """Those of the pods of a service; none where no manifest makes any."""
+        here = self.by_namespace.get(workload.namespace, ()) if workload.labels else ()
+        return [one for one in here if workload.labels.items() <= one.items()]
+
+    def completed(self, mesh: ir.Mesh) -> ir.Mesh:
+        """The mesh whose services have all labels that all of their pods have, except those that versions are told by."""
+        return replace(mesh, workloads=tuple(map(self._completed, mesh.workloads)))
+
+    def _completed(self, workload: ir.Workload) -> ir.Workload:
+        pods = self.of(workload)
+        told = {name for version in workload.versions for name in version.labels}
+        common = {
+            name: value
+            for name, value in (pods[0].items() if pods else ())
+            if name not in told and all(one.get(name) == value for one in pods)
+        }
+        return (
+            workload
+            if common.items() <= workload.labels.items()
+            else replace(workload, labels={**common, **workload.labels})
+        )
+
+
+def pod_labels(objects: Iterable[ConfigObject]) -> PodLabels:
+    """What the objects say of pods. One without a namespace is of `default`."""
+    found: dict[str, list[Labels]] = {}
+    for one in objects:
+        steps = TEMPLATES.get(one.kind)
+        if steps is None:
+            continue
+        pod: Mapping[str, Json] = one.data
+        for step in steps:
+            pod = mapping(pod.get(str(step)))
+        labels = mapping(mapping(pod.get("metadata")).get("labels"))
+        if labels:
+            found.setdefault(one.namespace or "default", []).append({key: str(value) for key, value in labels.items()})
+    return PodLabels(found)
+
+
+def with_labels(mesh: ir.Mesh, known: ir.Mesh) -> ir.Mesh:
+    """The mesh with the labels that its services are known by."""
+    labels = {(one.namespace, one.name): one.labels for one in known.workloads}
+    return replace(
+        mesh, workloads=tuple(replace(one, labels=labels[one.namespace, one.name]) for one in mesh.workloads)
+    )
