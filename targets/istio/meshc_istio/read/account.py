@@ -21,6 +21,7 @@ PLAIN_CALLS: Final = "applications call externals in plain HTTP where their prox
 NO_ESCAPES: Final = "no path that leaves the mesh holds `%00`, `%2F` or `%5C`"
 REGISTRY: Final = "Istio lets calls to unknown hosts out nowhere: `outboundTrafficPolicy` is REGISTRY_ONLY"
 LOG_LINES: Final = "what a line of a log holds makes no difference"
+PROVIDERS: Final = "providers that Telemetry names and no MeshConfig here does report nothing"
 NORMALIZED: Final = "Istio normalizes paths with MERGE_SLASHES"
 
 PortKey = tuple[str, str, int]

@@ -13,7 +13,7 @@ from meshc.reading import Aspect, ConfigObject, Step
 from meshc.reading.plain import items, mapping, texts
 from meshc.source import Span
 from meshc.target import Json
-from meshc_istio.read.account import LOG_LINES, Account
+from meshc_istio.read.account import LOG_LINES, PROVIDERS, Account
 from meshc_istio.read.attached import Attached, Level
 from meshc_istio.read.fields import Fields, NotReadError
 from meshc_istio.telemetry import LOG_FIELDS, LOG_FILE, log_text
@@ -57,7 +57,7 @@ class Providers:
         )
 
     def named(self, entry: Fields, section: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
-        """The providers of an entry that there are. Raises NotReadError where a MeshConfig would have to say."""
+        """The providers of an entry that there are; without a MeshConfig, those that every mesh has."""
         named = []
         for one in entry.items("providers"):
             named.append(one.text("name") or "")
@@ -66,7 +66,7 @@ class Providers:
             if name in self.by_name:
                 yield name, self.by_name[name][0]
             elif self.config is None:
-                raise entry.error(f"the provider `{name}`, of which a MeshConfig would say what it is,")
+                self.account.taken_for_granted(PROVIDERS, entry.where, *entry.steps)
 
     def usual_log(self) -> str | None:
         """The format of the log that there is where no object says anything of logs. Raises NotReadError."""

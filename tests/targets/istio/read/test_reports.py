@@ -186,7 +186,11 @@ def test_lines_of_the_language_s_own_need_no_assumption() -> None:
 
 def test_a_provider_that_only_a_mesh_config_would_know() -> None:
     text = ENVOY.replace("name: envoy", "name: ours")
-    formats, unknown, _ = _logged(text, "")
-    assert (formats, len(unknown)) == ([], 1)
-    assert "`ours`, of which a MeshConfig would say" in unknown[0]
+    assumed = "providers that Telemetry names and no MeshConfig here does report nothing"
+    reading = read_live(text, config="")
+    assert not reading.unknown
+    assert assumed in {one.text for one in reading.assumptions}
+    assert assumed not in {one.text for one in read_live(text).assumptions}, (
+        "one that a MeshConfig does not name is not there"
+    )
     assert _logged(ENVOY, "") == (["text"], [], LINES)
