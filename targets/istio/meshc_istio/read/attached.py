@@ -57,17 +57,14 @@ class Attachments:
         yield from self._selected(workload)
 
     def _selected(self, workload: ir.Workload) -> Iterator[Attached]:
-        given = self._pods.of(workload)
-        pods = [*given, *({**workload.labels, **version.labels} for version in workload.versions)]
-        carried = {label for labels in (workload.labels, *pods) for label in labels.items()}
+        carried = {label for labels in self._pods.variants(workload) for label in labels.items()}
         for namespace in dict.fromkeys((self._root, workload.namespace)):
             for key, value in sorted(carried):
                 for one in self._by_label.get((namespace, key, value), ()):
-                    labels = _labels(one).items()
-                    is_whole = bool(given) and all(labels <= pod.items() for pod in given)
-                    if is_whole or labels <= workload.labels.items():
+                    labels = _labels(one)
+                    if self._pods.are_on_all(labels, workload):
                         yield Attached(object=one, level=Level.WORKLOAD)
-                    elif any(labels <= pod.items() for pod in pods):
+                    elif self._pods.are_on_some(labels, workload):
                         yield Attached(object=one, level=Level.WORKLOAD, is_partial=True)
 
 

@@ -12,7 +12,7 @@ from meshc.reading.plain import mapping, texts
 from meshc_istio.read.account import Account
 from meshc_istio.read.matching import MESH_GATEWAY
 from meshc_istio.read.policies import speaks
-from meshc_istio.read.world import World, pods_of
+from meshc_istio.read.world import World
 
 
 @dataclass(slots=True)
@@ -74,7 +74,9 @@ def for_everybody(
         if spec.get("workloadSelector") is None:
             found.append(one)
             continue
-        labels = mapping(mapping(spec["workloadSelector"]).get("matchLabels")).items()
+        labels = {
+            key: str(value) for key, value in mapping(mapping(spec["workloadSelector"]).get("matchLabels")).items()
+        }
         home, host = one.namespace or "default", spec.get("host")
         full = world.full(host, home) if isinstance(host, str) else ""
         hosts = [
@@ -83,9 +85,7 @@ def for_everybody(
             if full and (name == full or (full.startswith("*") and name.endswith(full[1:])))
         ]
         callers = [
-            each
-            for each in world.mesh.workloads
-            if each.namespace == home and any(labels <= pod.items() for pod in pods_of(each))
+            each for each in world.mesh.workloads if each.namespace == home and world.pods.are_on_some(labels, each)
         ]
         if hosts and callers:
             partial |= {*hosts} if spec.get("subsets") else set()

@@ -23,6 +23,22 @@ class PodLabels:
         here = self.by_namespace.get(workload.namespace, ()) if workload.labels else ()
         return [one for one in here if workload.labels.items() <= one.items()]
 
+    def variants(self, workload: ir.Workload) -> list[Labels]:
+        """All labels that some pods of a service may have."""
+        versions = ({**workload.labels, **version.labels} for version in workload.versions)
+        return [workload.labels, *versions, *self.of(workload)]
+
+    def are_on_all(self, labels: Labels, workload: ir.Workload) -> bool:
+        """Whether all pods of a service have these labels."""
+        given = self.of(workload)
+        return labels.items() <= workload.labels.items() or (
+            bool(given) and all(labels.items() <= one.items() for one in given)
+        )
+
+    def are_on_some(self, labels: Labels, workload: ir.Workload) -> bool:
+        """Whether some pods of a service may have these labels."""
+        return any(labels.items() <= one.items() for one in self.variants(workload))
+
     def completed(self, mesh: ir.Mesh) -> ir.Mesh:
         """The mesh whose services have all labels that all of their pods have, except those that versions are told by."""
         return replace(mesh, workloads=tuple(map(self._completed, mesh.workloads)))
@@ -40,6 +56,10 @@ class PodLabels:
             if common.items() <= workload.labels.items()
             else replace(workload, labels={**common, **workload.labels})
         )
+
+
+NO_PODS = PodLabels({})
+"""Where no manifest makes any."""
 
 
 def pod_labels(objects: Iterable[ConfigObject]) -> PodLabels:

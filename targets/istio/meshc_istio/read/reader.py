@@ -33,6 +33,7 @@ from meshc_istio.read.service_exports import ServiceExports
 from meshc_istio.read.settings import check_travel, configured
 from meshc_istio.read.telemetry import Providers, telemetry_of
 from meshc_istio.read.traffic import Traffic, make_traffic
+from meshc_istio.read.world import World
 
 ASSUMES: Final = (HOST_PORTS, ONE_LINE, PLAIN_CLAIMS, PLAIN_SEGMENTS, PLAIN_SUBJECTS)
 """What the support table states of emitted objects. That paths are normalized is not among them: `mesh.yaml` says so."""
@@ -63,9 +64,9 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
         whole = replace(mesh, workloads=tuple(map(found.workload, mesh.workloads)))
         return _reading(with_labels(whole, known), account)
     networking = {kind: some for (group, kind), some in kinds.items() if group == _NETWORKING}
-    traffic = make_traffic(networking, mesh, root, config, account)
+    traffic = make_traffic(networking, World(mesh, pods), root, config, account)
     found = _Found(kinds=security, root=root, pods=pods, mesh=mesh, account=account, traffic=traffic)
-    limits = Limits(networking.get("EnvoyFilter", ()), root, account)
+    limits = Limits(networking.get("EnvoyFilter", ()), root, pods, account)
     outside = Externals(
         traffic=traffic, entries=entries, settings=None if config is None else settings, account=account
     )

@@ -16,6 +16,7 @@ from meshc_istio.read.account import REGISTRY, Account, PortKey
 from meshc_istio.read.choosing import age
 from meshc_istio.read.fields import Fields, NotReadError
 from meshc_istio.read.hiding import is_refused
+from meshc_istio.read.pod_labels import PodLabels
 from meshc_istio.read.traffic import Traffic
 
 _REGISTRY_ONLY = "REGISTRY_ONLY"
@@ -56,7 +57,11 @@ class Scopes:
         _check_registry(guarded, config, self.account)
 
     def _check_hidden(self, one: _Sidecar, others: Sequence[_Sidecar]) -> None:
-        callers = [caller for caller in self.mesh.workloads if _may_have(caller, one, others, self.root)]
+        callers = [
+            caller
+            for caller in self.mesh.workloads
+            if _may_have(caller, one, others, self.root, self.traffic.world.pods)
+        ]
         hidden: dict[PortKey, str] = {}
         directory = make_directory(self.mesh)
         owners: tuple[Owner, ...] = (*self.mesh.workloads, *self.mesh.externals)
@@ -140,14 +145,14 @@ def _hosts(spec: Fields) -> Iterator[tuple[str, str]]:
 # ---- what is hidden -------------------------------------------------------------------------------------------------
 
 
-def _may_have(caller: ir.Workload, one: _Sidecar, others: Sequence[_Sidecar], root: str) -> bool:
+def _may_have(caller: ir.Workload, one: _Sidecar, others: Sequence[_Sidecar], root: str, pods: PodLabels) -> bool:
     """Whether this may be the Sidecar of some pod of a workload: no other is nearer to all of them, or older."""
-    rank = _rank(caller, one, root)
+    rank = _rank(caller, one, root, pods)
     if rank is None:
         return False
     for other in others:
-        nearer = _rank(caller, other, root)
-        if nearer is None or other is one or not other.labels.items() <= caller.labels.items():
+        nearer = _rank(caller, other, root, pods)
+        if nearer is None or other is one or not pods.are_on_all(other.labels, caller):
             continue
         is_older = nearer == rank and age(one.object) > age(other.object) > ""
         # One that does not name hosts leaves that to the ones behind it.
@@ -156,12 +161,11 @@ def _may_have(caller: ir.Workload, one: _Sidecar, others: Sequence[_Sidecar], ro
     return True
 
 
-def _rank(caller: ir.Workload, one: _Sidecar, root: str) -> int | None:
+def _rank(caller: ir.Workload, one: _Sidecar, root: str, pods: PodLabels) -> int | None:
     """How near a Sidecar is to a workload, the nearest first; None for one that is not for it."""
     home = one.object.namespace or "default"
     if one.labels:
-        pods = (caller.labels, *({**caller.labels, **version.labels} for version in caller.versions))
-        is_for_it = home == caller.namespace and any(one.labels.items() <= pod.items() for pod in pods)
+        is_for_it = home == caller.namespace and pods.are_on_some(one.labels, caller)
         return 0 if is_for_it else None
     if home == caller.namespace:
         return 1

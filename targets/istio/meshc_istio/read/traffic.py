@@ -218,13 +218,12 @@ def _port_of(owner: Owner, number: int) -> ir.PortPolicy | None:
 
 def make_traffic(
     objects: Mapping[str, Sequence[ConfigObject]],
-    mesh: ir.Mesh,
+    world: World,
     root: str,
     settings: ConfigObject | None,
     account: Account,
 ) -> Traffic:
     """The reader of a mesh's traffic; `objects` are those of `networking.istio.io`, by kind."""
-    world = World(mesh)
     exports = Exports(mapping(None if settings is None else settings.data.get("meshConfig")))
     objects = {**objects, "VirtualService": [*_taken(objects.get("VirtualService", ()), world, account)]}
     _, others = services_by_host(objects["VirtualService"], world)
@@ -254,7 +253,7 @@ def make_traffic(
         )
 
     special = exports.special(objects, world)
-    namespaces = frozenset(one.namespace for one in mesh.workloads)
+    namespaces = frozenset(one.namespace for one in world.mesh.workloads)
     views = {caller: view(caller) for caller in (*sorted(special & namespaces), ELSEWHERE)}
     return Traffic(world=world, account=account, views=views, namespaces=namespaces)
 

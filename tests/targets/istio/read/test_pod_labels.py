@@ -90,3 +90,40 @@ def test_subsets_stay_versions() -> None:
     )
     reading = read_live(deployment("app: cart, version: v1") + rule + routes)
     assert [one.version for one in Evaluator(reading.mesh).decide(CALL).destinations] == ["v1"]
+
+
+SIDECAR = "{workloadSelector: {labels: {tier: gold}}, egress: [{hosts: ['./*']}]}"
+RULE = "{host: cart, workloadSelector: {matchLabels: {tier: gold}}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "hidden"), [("Sidecar", SIDECAR, {("bank", "pay", 80)}), ("DestinationRule", RULE, CART)]
+)
+def test_what_is_for_some_pods_of_a_caller_is_for_it(kind: str, spec: str, hidden: set[tuple[str, str, int]]) -> None:
+    text = object_text(kind, spec)
+    for pods in ("app: web, tier: gold", "app: web, tier: iron"):
+        made = deployment(pods) + deployment("app: web, tier: blue", name="y")
+        found = read_live(text + made).unknown
+        assert {port for one in found for port in one.ports or ()} == (hidden if "gold" in pods else set())
+    assert not read_live(text).unknown
+
+
+def test_a_limit_for_some_pods_is_unknown() -> None:
+    limit = (
+        "{workloadSelector: {labels: {tier: gold}}, configPatches: [{applyTo: HTTP_FILTER,"
+        " match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter:"
+        " {name: envoy.filters.network.http_connection_manager, subFilter: {name: envoy.filters.http.router}}}}},"
+        " patch: {operation: INSERT_BEFORE, value: {name: l, typed_config: {'@type':"
+        " type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit, stat_prefix: x,"
+        " token_bucket: {max_tokens: 4, tokens_per_fill: 2, fill_interval: 60s},"
+        " filter_enabled: {default_value: {numerator: 100}}, filter_enforced: {default_value: {numerator: 100}}}}}}]}"
+    )
+    text = object_text("EnvoyFilter", limit).replace("networking.istio.io/v1\n", "networking.istio.io/v1alpha3\n")
+    whole = read_live(text + deployment("app: cart, tier: gold"))
+    assert not whole.unknown
+    assert [len(port.limits) for one in whole.mesh.workloads if one.name == "cart" for port in one.ports] == [1, 0]
+    some = read_live(text + deployment("app: cart, tier: gold") + deployment("app: cart", name="y"))
+    assert [("some of the pods alone" in one.message, one.ports) for one in some.unknown] == [
+        (True, (("shop", "cart", 80),))
+    ]
+    assert not read_live(text + deployment("app: cart")).unknown
