@@ -1,7 +1,7 @@
 """What pods are labelled with, by the manifests that make them: selectors of Istio's objects pick pods, and a Service's says less of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from meshc import ir
 from meshc.reading import ConfigObject
@@ -12,16 +12,22 @@ from meshc_istio.read.pods import TEMPLATES
 Labels = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PodLabels:
-    """The labels of pods that are among the objects, by their namespace."""
+    """The labels of pods that are among the objects, by their namespace and each of their labels."""
 
-    by_namespace: Mapping[str, Sequence[Labels]]
+    by_label: Mapping[tuple[str, str, str], Sequence[Labels]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], Sequence[Labels]] = field(default_factory=dict)
 
-    def of(self, workload: ir.Workload) -> list[Labels]:
+    def of(self, workload: ir.Workload) -> Sequence[Labels]:
         """Those of the pods of a service; none where no manifest makes any."""
-        here = self.by_namespace.get(workload.namespace, ()) if workload.labels else ()
-        return [one for one in here if workload.labels.items() <= one.items()]
+        key = (workload.namespace, workload.name)
+        if key not in self._known:
+            wanted = workload.labels.items()
+            label = min(wanted, default=None)
+            here = () if label is None else self.by_label.get((workload.namespace, *label), ())
+            self._known[key] = [one for one in here if wanted <= one.items()]
+        return self._known[key]
 
     def variants(self, workload: ir.Workload) -> list[Labels]:
         """All labels that some pods of a service may have."""
@@ -58,13 +64,9 @@ class PodLabels:
         )
 
 
-NO_PODS = PodLabels({})
-"""Where no manifest makes any."""
-
-
 def pod_labels(objects: Iterable[ConfigObject]) -> PodLabels:
     """What the objects say of pods. One without a namespace is of `default`."""
-    found: dict[str, list[Labels]] = {}
+    found: dict[tuple[str, str, str], list[Labels]] = {}
     for one in objects:
         steps = TEMPLATES.get(one.kind)
         if steps is None:
@@ -72,9 +74,9 @@ def pod_labels(objects: Iterable[ConfigObject]) -> PodLabels:
         pod: Mapping[str, Json] = one.data
         for step in steps:
             pod = mapping(pod.get(str(step)))
-        labels = mapping(mapping(pod.get("metadata")).get("labels"))
-        if labels:
-            found.setdefault(one.namespace or "default", []).append({key: str(value) for key, value in labels.items()})
+        labels = {key: str(value) for key, value in mapping(mapping(pod.get("metadata")).get("labels")).items()}
+        for key, value in labels.items():
+            found.setdefault((one.namespace or "default", key, value), []).append(labels)
     return PodLabels(found)
 
 

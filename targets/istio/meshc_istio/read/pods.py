@@ -89,13 +89,18 @@ class Pods:
         pod: Mapping[str, Json] = one.data
         for step in steps:
             pod = mapping(pod.get(str(step)))
-        services = self._of(one, pod)
-        for field in ("annotations", "labels") if services else ():
-            for name, value in sorted(mapping(mapping(pod.get("metadata")).get(field)).items()):
-                if is_istio(name) and not self._is_harmless(name, value):
-                    ports = self._ports(name, value, services)
-                    if ports != ():
-                        yield (*steps, "metadata", field, name), _message(one, name, value), ports
+        metadata = mapping(pod.get("metadata"))
+        strange = [
+            (field, name, value)
+            for field in ("annotations", "labels")
+            for name, value in sorted(mapping(metadata.get(field)).items())
+            if is_istio(name) and not self._is_harmless(name, value)
+        ]
+        services = self._of(one, pod) if strange else ()
+        for field, name, value in strange if services else ():
+            ports = self._ports(name, value, services)
+            if ports != ():
+                yield (*steps, "metadata", field, name), _message(one, name, value), ports
 
     def _is_harmless(self, name: str, value: Json) -> bool:
         text = _text(value)
@@ -105,8 +110,8 @@ class Pods:
             return text == ("false" if name == _INJECT else "ambient")
         return _keeps_defaults(text) if name == _CONFIG else marks(name)
 
-    def _of(self, one: ConfigObject, pod: Mapping[str, Json]) -> tuple[ir.Workload, ...] | None:
-        """The services that the pods are of, by labels, name or account; None if that cannot be told."""
+    def _of(self, one: ConfigObject, pod: Mapping[str, Json]) -> tuple[ir.Workload, ...]:
+        """The services that the pods are of, by labels, name or account; all of them where that cannot be told."""
         labels = {
             key: value
             for key, value in mapping(mapping(pod.get("metadata")).get("labels")).items()
@@ -122,7 +127,7 @@ class Pods:
             and (each.labels.items() <= labels.items() or each.name == one.name or each.service_account == account)
         )
 
-    def _ports(self, name: str, value: Json, services: tuple[ir.Workload, ...] | None) -> tuple[PortKey, ...] | None:
+    def _ports(self, name: str, value: Json, services: tuple[ir.Workload, ...]) -> tuple[PortKey, ...] | None:
         """The ports that one of these may touch."""
         numbers = _numbers(_text(value))
         if name == _OUTBOUND and numbers is not None:
@@ -133,7 +138,7 @@ class Pods:
                 for port in owner.ports
                 if called_number(owner, port) in numbers
             )
-        if name not in _SERVED or services is None:
+        if name not in _SERVED:
             return None
         return tuple(
             (one.namespace, one.name, port.number)

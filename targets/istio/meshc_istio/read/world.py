@@ -7,7 +7,7 @@ from meshc import ir
 from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import PortKey
 from meshc_istio.read.fields import NotReadError
-from meshc_istio.read.pod_labels import NO_PODS, PodLabels
+from meshc_istio.read.pod_labels import PodLabels
 
 
 @dataclass(slots=True)
@@ -15,7 +15,7 @@ class World:
     """The known mesh by names. Of an external, a port is known by the number that applications call."""
 
     mesh: ir.Mesh
-    pods: PodLabels = NO_PODS
+    pods: PodLabels = field(default_factory=PodLabels)
     hosts: dict[str, Owner] = field(default_factory=dict)
     owners: dict[tuple[str, str], Owner] = field(default_factory=dict)
     numbers: dict[tuple[str, str], dict[int, ir.PortPolicy]] = field(default_factory=dict)
