@@ -74,6 +74,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root, pods)
     workloads = [limits.workload(found.workload(one)) for one in mesh.workloads]
     workloads = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
+    providers.finish()
     externals = tuple(map(outside.external, mesh.externals))
     finished = tuple(map(traffic.finished, workloads))
     whole = replace(mesh, workloads=finished, externals=externals)

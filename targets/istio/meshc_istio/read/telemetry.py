@@ -4,7 +4,7 @@ What is nearest to a workload holds, section by section: the mesh's, the namespa
 is passed over, as Istio does. Source: Istio's API reference, Telemetry.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,7 +13,7 @@ from meshc.reading import Aspect, ConfigObject, Step
 from meshc.reading.plain import items, mapping, texts
 from meshc.source import Span
 from meshc.target import Json
-from meshc_istio.read.account import LOG_LINES, PROVIDERS, Account
+from meshc_istio.read.account import LOG_LINES, PROVIDERS, Account, PortKey
 from meshc_istio.read.attached import Attached, Level
 from meshc_istio.read.fields import Fields, NotReadError
 from meshc_istio.telemetry import LOG_FIELDS, LOG_FILE, log_text
@@ -40,6 +40,8 @@ class Providers:
     account: Account
     by_name: dict[str, tuple[Mapping[str, Json], tuple[Step, ...]]] = field(default_factory=dict)
     defaults: Mapping[str, Json] = field(default_factory=dict)
+    unread: dict[str, list[PortKey]] = field(default_factory=dict)
+    """Where the log of all sidecars goes that cannot be said, and the ports that it is of."""
 
     @staticmethod
     def of(config: ConfigObject | None, account: Account) -> "Providers":
@@ -68,16 +70,25 @@ class Providers:
             elif self.config is None:
                 self.account.taken_for_granted(PROVIDERS, entry.where, *entry.steps)
 
-    def usual_log(self) -> str | None:
-        """The format of the log that there is where no object says anything of logs. Raises NotReadError."""
+    def usual_log(self, ports: Iterable[PortKey]) -> str | None:
+        """The format of the log that there is where no object says anything of logs; `ports` are those that it would be of."""
         settings = _settings(self.config)
         path = settings.get("accessLogFile")
         if self.config is None or not path:
             return None
         if path != LOG_FILE:
-            raise NotReadError(f"a log that goes to `{path}`", ("meshConfig", "accessLogFile"), self.config)
+            self.unread.setdefault(str(path), []).extend(ports)
+            return None
         self.account.taken_for_granted(LOG_LINES, self.config, "meshConfig", "accessLogFile")
         return "json" if settings.get("accessLogEncoding") == "JSON" else "text"
+
+    def finish(self) -> None:
+        """Say what of MeshConfig was not understood, once for all workloads."""
+        if self.config is None:
+            return
+        for path, ports in self.unread.items():
+            message = f"a log that goes to `{path}` cannot be said"
+            self.account.not_understood(self.config, ("meshConfig", "accessLogFile"), message, ports, Aspect.SETTINGS)
 
     def log(self, name: str, at: Fields) -> str:
         """The format of a log. Raises NotReadError."""
@@ -103,15 +114,11 @@ def telemetry_of(
 ) -> ir.Telemetry:
     """What a workload's sidecar reports."""
     keys = tuple((workload.namespace, workload.name, port.number) for port in workload.ports)
-    found = ir.Telemetry()
-    try:
-        usual = providers.usual_log() if _nearest(attached, "accessLogging", workload, Account()) is None else None
-        written = () if usual is None else (usual,)
-        logs = tuple(ir.AccessLog(format=one, condition=ir.ALWAYS, span=workload.span) for one in written)
-        found = ir.Telemetry(access_logs=logs)
-    except NotReadError as error:
-        if error.where is not None:
-            account.not_understood(error.where, error.steps, f"{error} cannot be said", keys, Aspect.SETTINGS)
+    usual = providers.usual_log(keys) if _nearest(attached, "accessLogging", workload, Account()) is None else None
+    written = () if usual is None else (usual,)
+    found = ir.Telemetry(
+        access_logs=tuple(ir.AccessLog(format=one, condition=ir.ALWAYS, span=workload.span) for one in written)
+    )
     for section in _SECTIONS:
         one = _nearest(attached, section, workload, account)
         if one is None:

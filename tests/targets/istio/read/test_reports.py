@@ -194,3 +194,14 @@ def test_a_provider_that_only_a_mesh_config_would_know() -> None:
         "one that a MeshConfig does not name is not there"
     )
     assert _logged(ENVOY, "") == (["text"], [], LINES)
+
+
+def test_a_log_of_all_sidecars_is_named_once() -> None:
+    reading = read_live("", config=_with("accessLogFile: /var/log/a"))
+    (found,) = reading.unknown
+    assert set(found.ports or ()) == {
+        ("shop", "cart", 80),
+        ("shop", "cart", 5432),
+        ("shop", "web", 80),
+        ("bank", "pay", 80),
+    }
