@@ -13,7 +13,7 @@ from meshc.reading.plain import items, mapping
 from meshc.target import Json
 from meshc_istio.read.account import Account, PortKey
 from meshc_istio.read.markings import check_markings
-from meshc_istio.read.pods import Pods
+from meshc_istio.read.pods import Bare, Pods
 
 _LIMIT: Final = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 _INSERTS: Final = frozenset({"INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST"})
@@ -29,8 +29,10 @@ _LIMIT_FIELDS: Final = frozenset(
 """What of a rate limit only counts and refuses. It may add headers to requests too, which policies would see."""
 
 
-def check_extensions(objects: Iterable[ConfigObject], known: ir.Mesh, account: Account, *, is_ambient: bool) -> None:
-    """Say of each such object that who may call may depend on it."""
+def check_extensions(
+    objects: Iterable[ConfigObject], known: ir.Mesh, account: Account, *, is_ambient: bool
+) -> list[Bare]:
+    """Say of each such object that who may call may depend on it. Gives the pods that go without proxies."""
     pods = Pods(mesh=known, is_ambient=is_ambient)
     for one in objects:
         for steps, message in _doubts(one):
@@ -47,6 +49,7 @@ def check_extensions(objects: Iterable[ConfigObject], known: ir.Mesh, account: A
         for steps in _outbound_clusters(one):
             message = f"what the EnvoyFilter `{one.name}` makes of calls cannot be said"
             account.not_understood(one, steps, message, None, Aspect.ROUTING, Aspect.SETTINGS)
+    return pods.bare
 
 
 def _joined(one: ConfigObject, known: ir.Mesh) -> Iterator[PortKey]:

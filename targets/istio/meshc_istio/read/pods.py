@@ -5,7 +5,7 @@ where calls that leave are meant as well. Pods that no known service has say not
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from meshc import ir
@@ -75,11 +75,23 @@ _CONFIG: Final = "proxy.istio.io/config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bare:
+    """Pods that go without proxies, and the services that they are of, as (namespace, name)."""
+
+    object: ConfigObject
+    steps: tuple[Step, ...]
+    message: str
+    services: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pods:
     """The pods of a mesh. `is_ambient`: there are to be no proxies beside them."""
 
     mesh: ir.Mesh
     is_ambient: bool
+    bare: list[Bare] = field(default_factory=list)
+    """Those that were found to have no proxies: of their calls nothing is said here."""
 
     def doubts(self, one: ConfigObject) -> Iterator[Doubt]:
         """What an object says of its pods that is not understood; nothing for an object without pods."""
@@ -91,16 +103,23 @@ class Pods:
             pod = mapping(pod.get(str(step)))
         metadata = mapping(pod.get("metadata"))
         strange = [
-            (field, name, value)
-            for field in ("annotations", "labels")
-            for name, value in sorted(mapping(metadata.get(field)).items())
+            (where, name, value)
+            for where in ("annotations", "labels")
+            for name, value in sorted(mapping(metadata.get(where)).items())
             if is_istio(name) and not self._is_harmless(name, value)
         ]
         services = self._of(one, pod) if strange else ()
-        for field, name, value in strange if services else ():
-            ports = self._ports(name, value, services)
+        for where, name, value in strange if services else ():
+            ports, place, message = (
+                self._ports(name, value, services),
+                (*steps, "metadata", where, name),
+                _message(one, name, value),
+            )
+            if _goes_without(name, value):
+                served = frozenset((each.namespace, each.name) for each in services)
+                self.bare.append(Bare(object=one, steps=place, message=message, services=served))
             if ports != ():
-                yield (*steps, "metadata", field, name), _message(one, name, value), ports
+                yield place, message, ports
 
     def _is_harmless(self, name: str, value: Json) -> bool:
         text = _text(value)
@@ -138,7 +157,7 @@ class Pods:
                 for port in owner.ports
                 if called_number(owner, port) in numbers
             )
-        if name not in _SERVED:
+        if name not in _SERVED and not _goes_without(name, value):
             return None
         return tuple(
             (one.namespace, one.name, port.number)
@@ -146,6 +165,11 @@ class Pods:
             for port in one.ports
             if name not in _INBOUND or _passes_by(name, port.target, numbers)
         )
+
+
+def _goes_without(name: str, value: Json) -> bool:
+    """Whether a marking says that pods have no proxies beside them."""
+    return (name, _text(value)) in {(_INJECT, "false"), (_MODE, "ambient")}
 
 
 def _passes_by(name: str, target: int, numbers: frozenset[int] | None) -> bool:
@@ -160,7 +184,7 @@ def _numbers(text: str) -> frozenset[int] | None:
 
 def _message(one: ConfigObject, name: str, value: Json) -> str:
     text = _text(value)
-    if name == _INJECT and text == "false":
+    if _goes_without(name, value):
         return f"the pods of `{one.name}` go without proxies"
     return f"what `{name}: {text}` makes of calls of the pods of `{one.name}` cannot be said"
 

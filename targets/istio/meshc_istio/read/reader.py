@@ -33,6 +33,7 @@ from meshc_istio.read.service_exports import ServiceExports
 from meshc_istio.read.settings import check_travel, configured
 from meshc_istio.read.telemetry import Providers, telemetry_of
 from meshc_istio.read.traffic import Traffic, make_traffic
+from meshc_istio.read.unproxied import Unproxied
 from meshc_istio.read.world import World
 
 ASSUMES: Final = (HOST_PORTS, ONE_LINE, PLAIN_CLAIMS, PLAIN_SEGMENTS, PLAIN_SUBJECTS)
@@ -53,7 +54,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     told_of = pods.completed(configured(known, objects, root, account))
     check_travel(objects, config, account)
     is_ambient = options.get("dataplane") == "ambient"
-    check_extensions(objects, known, account, is_ambient=is_ambient)
+    bare = check_extensions(objects, known, account, is_ambient=is_ambient)
     security = screened(objects, told_of, root, account)
     entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), told_of, settings, account)
     verified = verified_ports(kinds.get((_NETWORKING, "DestinationRule"), ()))
@@ -62,6 +63,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     if is_ambient:
         found = _Found(kinds=security, root=root, pods=pods, mesh=mesh, account=account, traffic=None)
         whole = replace(mesh, workloads=tuple(map(found.workload, mesh.workloads)))
+        Unproxied(mesh=whole, account=account).check(bare)
         return _reading(with_labels(whole, known), account)
     networking = {kind: some for (group, kind), some in kinds.items() if group == _NETWORKING}
     traffic = make_traffic(networking, World(mesh, pods), root, config, account)
@@ -79,6 +81,7 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     finished = tuple(map(traffic.finished, workloads))
     whole = replace(mesh, workloads=finished, externals=externals)
     ServiceExports(mesh=whole, config=config, account=account).check(kinds.get(("", "Service"), ()))
+    Unproxied(mesh=whole, account=account).check(bare)
     Scopes(mesh=whole, traffic=traffic, root=root, account=account).check(networking.get("Sidecar", ()), config)
     return _reading(with_labels(whole, known), account)
 

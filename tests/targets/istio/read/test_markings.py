@@ -61,9 +61,7 @@ def deployment(
         ("annotations", f"{TRAFFIC}/excludeInterfaces: eth1", ALL),
         ("annotations", f"{TRAFFIC}/kubevirtInterfaces: net1", ALL),
         # Proxies that are not there, or others.
-        ("annotations", "sidecar.istio.io/inject: 'false'", ALL),
         ("annotations", "sidecar.istio.io/inject: 'true'", set()),
-        ("labels", "sidecar.istio.io/inject: 'false'", ALL),
         ("labels", "sidecar.istio.io/inject: 'true'", set()),
         ("annotations", "sidecar.istio.io/interceptionMode: REDIRECT", set()),
         ("annotations", "sidecar.istio.io/interceptionMode: NONE", ALL),
@@ -86,7 +84,6 @@ def deployment(
         ("annotations", "alpha.istio.io/identity: root", ALL),
         ("labels", "security.istio.io/tlsMode: istio", set()),
         ("labels", "security.istio.io/tlsMode: disabled", CART),
-        ("labels", "istio.io/dataplane-mode: ambient", ALL),
         ("labels", "istio.io/dataplane-mode: none", set()),
         ("labels", "istio.io/use-waypoint: cart-waypoint", CART),
         ("labels", "istio.io/use-waypoint: none", set()),
@@ -109,21 +106,77 @@ def test_what_is_said_of_pods(field: str, marking: str, expected: Ports | None) 
 
 
 OFF = "sidecar.istio.io/inject: 'false'"
+AMBIENT = "istio.io/dataplane-mode: ambient"
+OTHERS: Ports = {("shop", "web", 80), ("bank", "pay", 80), ("shop", "books", 443)}
+TRAVEL = frozenset((Aspect.ROUTING, Aspect.SETTINGS))
+
+
+def by_aspects(reading: Reading) -> dict[frozenset[Aspect], Ports]:
+    """The ports that are unknown, by what of them is."""
+    found: dict[frozenset[Aspect], Ports] = {}
+    for one in reading.unknown:
+        assert "go without proxies" in one.message
+        found.setdefault(one.aspects, set()).update(one.ports or ())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("field", "marking"),
+    [("annotations", OFF), ("labels", OFF), ("labels", "sidecar.istio.io/inject: false"), ("labels", AMBIENT)],
+)
+def test_pods_without_proxies(field: str, marking: str) -> None:
+    """Nobody guards their ports, and nobody routes their calls, which servers judge as those of nobody."""
+    text = deployment(field, marking)
+    assert by_aspects(read_live(text)) == {frozenset(Aspect): CART, TRAVEL: OTHERS}
+
+
+def policy(kind: str, spec: str) -> str:
+    return (
+        f"apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: p, namespace: bank}}\nspec: {spec}\n---\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("around", "is_unknown"),
+    [
+        (policy("PeerAuthentication", "{mtls: {mode: STRICT}}"), True),
+        (policy("AuthorizationPolicy", "{rules: [{from: [{source: {namespaces: [shop]}}]}]}"), True),
+        (policy("AuthorizationPolicy", "{action: DENY, rules: [{from: [{source: {namespaces: [shop]}}]}]}"), True),
+        (policy("AuthorizationPolicy", "{action: DENY, rules: [{from: [{source: {namespaces: [other]}}]}]}"), False),
+        (policy("AuthorizationPolicy", "{rules: [{to: [{operation: {methods: [GET]}}]}]}"), False),
+    ],
+)
+def test_what_servers_know_of_callers_without_proxies(around: str, is_unknown: bool) -> None:  # noqa: FBT001
+    """Access is known where it does not matter who calls."""
+    found = by_aspects(read_live(deployment("labels", OFF) + around))
+    assert (("bank", "pay", 80) in found[frozenset(Aspect)]) is is_unknown
+    assert (("bank", "pay", 80) in found[TRAVEL]) is not is_unknown
+
+
+def test_what_refuses_callers_without_proxies_is_known() -> None:
+    closed = policy("AuthorizationPolicy", "{rules: [{from: [{source: {namespaces: [other]}}]}]}")
+    found = by_aspects(read_live(deployment("labels", OFF) + closed))
+    assert all(("bank", "pay", 80) not in ports for ports in found.values())
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout"])
 def test_pods_of_every_kind(kind: str) -> None:
-    assert touched(read_live(deployment("labels", OFF, kind=kind))) is ALL
+    assert by_aspects(read_live(deployment("labels", OFF, kind=kind)))[frozenset(Aspect)] == CART
 
 
 def test_pods_that_no_known_service_has_say_nothing() -> None:
-    assert touched(read_live(deployment("labels", OFF, labels="app: istiod"))) == set()
-    assert touched(read_live(deployment("labels", OFF, labels="app: other", name="cart"))) is ALL
-    assert touched(read_live(deployment("labels", OFF, labels="app: other").replace("own", "mail"))) is ALL
-    assert touched(read_live(deployment("labels", OFF).replace("namespace: shop", "namespace: bank"))) == set()
-    assert touched(read_live(deployment("labels", OFF).replace(", namespace: shop", ""))) is ALL, "it may be anywhere"
+    def ports(text: str) -> Ports | None:
+        return by_aspects(read_live(text)).get(frozenset(Aspect))
+
+    assert ports(deployment("labels", OFF, labels="app: istiod")) is None
+    assert ports(deployment("labels", OFF, labels="app: other", name="cart")) == CART
+    calling = by_aspects(read_live(deployment("labels", OFF, labels="app: other").replace("own", "mail")))
+    assert calling == {TRAVEL: OTHERS | CART}, "it has no ports"
+    assert ports(deployment("labels", OFF).replace("namespace: shop", "namespace: bank")) is None
+    everybody = CART | OTHERS - {("shop", "books", 443)}
+    assert ports(deployment("labels", OFF).replace(", namespace: shop", "")) == everybody, "it may be anywhere"
     unnamed = deployment("labels", OFF).replace("app: cart, ", "")
-    assert touched(read_live(unnamed)) is ALL, "which pods these are is not said"
+    assert ports(unnamed) == everybody, "which pods these are is not said"
 
 
 def marked(kind: str, field: str, marking: str, *, name: str = "cart", spec: str = "{}") -> str:
