@@ -72,11 +72,8 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     outside = Externals(
         traffic=traffic, entries=entries, settings=None if config is None else settings, account=account
     )
-    providers = Providers.of(config, account)
     told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root, pods)
-    workloads = [limits.workload(found.workload(one)) for one in mesh.workloads]
-    workloads = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
-    providers.finish()
+    workloads = _reporting([limits.workload(found.workload(one)) for one in mesh.workloads], told, config, account)
     externals = tuple(map(outside.external, mesh.externals))
     finished = tuple(map(traffic.finished, workloads))
     whole = replace(mesh, workloads=finished, externals=externals)
@@ -84,6 +81,16 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     Unproxied(mesh=whole, account=account).check(bare)
     Scopes(mesh=whole, traffic=traffic, root=root, account=account).check(networking.get("Sidecar", ()), config)
     return _reading(with_labels(whole, known), account)
+
+
+def _reporting(
+    workloads: Iterable[ir.Workload], told: Attachments, config: ConfigObject | None, account: Account
+) -> list[ir.Workload]:
+    """The workloads with what their sidecars report."""
+    providers = Providers.of(config, account)
+    made = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
+    providers.finish()
+    return made
 
 
 def _reading(mesh: ir.Mesh, account: Account) -> Reading:
