@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from meshc.cli.arguments import Arguments
-from meshc.cli.console import Console, UsageError
+from meshc.cli.console import Console, UsageError, drop_output
 from meshc.cli.engines import Errand, errands_of
 from meshc.cli.project import ProjectInvalidError, analyze_project, open_project, show
 from meshc.cli.via import NotCompiledError, mesh_via
@@ -99,9 +99,9 @@ async def _run(arguments: Arguments, mesh: Mesh, errands: Sequence[Errand], dire
         else:
             console.say("what Envoys decide is not shown here; it is with `--engine proxy`")
         if not arguments.once:
-            interrupted = _interruption()
+            _end_when_asked(view.ended)
             console.say("every request is shown here; Ctrl-C ends" if is_shown else "Ctrl-C ends")
-            await interrupted.wait()
+            await view.ended.wait()
 
 
 def _maker(engine: str, view: "_View", apps: Mapping[WorkloadKey, Address]) -> Callable[[PlacedMesh, Path], Sidecars]:
@@ -124,13 +124,11 @@ def _lowest_port() -> int:
         return _PRIVILEGED
 
 
-def _interruption() -> asyncio.Event:
-    """Set once the user, or whoever supervises this, asks for the end."""
-    asked = asyncio.Event()
+def _end_when_asked(ended: asyncio.Event) -> None:
+    """By the user, or by whoever supervises this."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
-    return asked
+        loop.add_signal_handler(number, ended.set)
 
 
 def _say_where(placed: PlacedMesh, errands: Sequence[Errand], console: Console) -> None:
@@ -160,9 +158,10 @@ def _name(workload: Workload) -> str:
 
 
 class _View:
-    """The live view: a line for each request."""
+    """The live view: a line for each request. `ended` is set once nobody looks any more."""
 
     def __init__(self, mesh: Mesh, console: Console) -> None:
+        self.ended = asyncio.Event()
         self._console = console
         self._names = Names(mesh)
         self._people = {one.identity: f"{one.namespace}.{one.name}" for one in mesh.workloads}
@@ -177,10 +176,15 @@ class _View:
         time = datetime.fromtimestamp(record.started, UTC).astimezone().strftime("%H:%M:%S")
         caller = self._people.get(record.source or "", record.source or "nobody")
         asked = "connects" if record.method is None else f"{record.method} {record.path}"
-        self._console.print(
-            f"{time}  {caller} -> {record.to or record.host}  {asked}  {words}  {record.duration_ms} ms"
-        )
-        sys.stdout.flush()
+        try:
+            self._console.print(
+                f"{time}  {caller} -> {record.to or record.host}  {asked}  {words}  {record.duration_ms} ms"
+            )
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # As after `meshc run | head`: the request goes on, and the run ends after it.
+            drop_output()
+            self.ended.set()
 
     def summarize(self) -> None:
         """Say how much there was."""

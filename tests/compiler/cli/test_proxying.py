@@ -288,3 +288,23 @@ def test_a_run_outlives_an_application_that_is_not_there(project: _Project) -> N
         shown, said = process.communicate(timeout=20)
     assert process.returncode == 0, said
     assert "shop.web -> shop.cart:8080  GET /items/1  allowed by " in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--once", "--quiet"])
+def test_a_run_ends_once_nobody_reads_what_it_shows(project: _Project, option: str) -> None:
+    text = PROGRAM.format(own="10.0.0.1", peer="10.0.0.2", operation="GET /items/**")
+    (project.directory / "policies/shop.mesh").write_text(
+        text + 'test "items" { allow web GET cart /items/1 }\n', encoding="utf-8"
+    )
+    command = [sys.executable, "-c", _ISOLATED, "run", option, str(project.directory)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+        said = process.stderr.read()
+    assert (process.returncode, "Traceback" in said) == (0, False), said
