@@ -9,9 +9,24 @@ from meshc_envoy.read.notes import Notes
 from meshc_envoy.read.process import check_process
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where a cluster leads: a port of a service, or with `host` one of an external."""
+
+    namespace: str
+    service: str
+    port: int
+    host: str | None = None
+    version: str | None = None
+
+
 @dataclass(slots=True)
 class Sidecar:
-    """One Envoy: `node` says whose it is, `process` is the bootstrap, within a dump too (None: it is not there)."""
+    """One Envoy: `node` says whose it is, `process` is the bootstrap, within a dump too (None: it is not there).
+
+    `served` are service ports by the places of listeners, where no address of the mesh's contract tells them;
+    `destinations` is where clusters lead whose names do not say it.
+    """
 
     message: Message
     process: Message | None = None
@@ -21,6 +36,8 @@ class Sidecar:
     listeners: list[Message] = field(default_factory=list)
     clusters: dict[str, Message] = field(default_factory=dict)
     endpoints: dict[str, Message] = field(default_factory=dict)
+    served: dict[int, int] = field(default_factory=dict)
+    destinations: dict[str, Destination] = field(default_factory=dict)
 
 
 def sidecar(source: ConfigObject, notes: Notes) -> Sidecar:

@@ -15,6 +15,7 @@ from meshc.addresses import peer_addresses, service_host
 from meshc.source import Span
 from meshc.target import PortKey
 from meshc_envoy.balancing import Address
+from meshc_envoy.read.bootstraps import Destination, Sidecar
 from meshc_envoy.read.messages import Message
 from meshc_envoy.read.resilience import breaker, check_panic, ejection, health_check
 from meshc_envoy.read.transport import check_versions
@@ -74,12 +75,14 @@ class Upstream:
 
 @dataclass(slots=True)
 class Clusters:
-    """The clusters of one sidecar, by name; each is read when it is asked for."""
+    """The clusters of one sidecar, by name; each is read when it is asked for. `namespace` is the sidecar's own."""
 
     messages: Mapping[str, Message]
     addressed: Addressed
     endpoints: Mapping[str, Message]
     zone: str
+    namespace: str
+    destinations: Mapping[str, Destination]
     _read: dict[str, Upstream] = field(default_factory=dict)
 
     def application(self, name: str, at: Message) -> tuple[int, bool]:
@@ -163,6 +166,9 @@ class Clusters:
             if key in self.addressed.owners:
                 self._check(cluster, key, named[4], named[5])
                 return key, named[4], named[5]
+        told = self.destinations.get(name)
+        if told is not None and (told.namespace, told.service, told.port) in self.addressed.owners:
+            return (told.namespace, told.service, told.port), told.host, told.version
         keys = {self.addressed.by_address.get((one.host, one.port)) for one in addresses_of(cluster, self.endpoints)}
         found = next(iter(keys)) if len(keys) == 1 else None
         if found is None:
@@ -210,6 +216,14 @@ class Clusters:
             owner.dns_name if version is None and owner.dns_name else service_host(self.addressed.mesh, owner, version)
         )
         return {(host, 15010 + place, 1)}
+
+
+def destination(car: Sidecar, name: str) -> Destination | None:
+    """Where a cluster leads by its name, else by what was told of it."""
+    named = CLUSTER_NAME.fullmatch(name)
+    if named is None:
+        return car.destinations.get(name)
+    return Destination(namespace=named[1], service=named[2], port=int(named[3]), host=named[4], version=named[5])
 
 
 def addresses_of(cluster: Message, endpoints: Mapping[str, Message]) -> list[Address]:

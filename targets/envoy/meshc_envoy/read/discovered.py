@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from meshc import ir
-from meshc.addresses import FIRST_INBOUND_PORT
 from meshc.reading import Aspect
-from meshc_envoy.read.bootstraps import Sidecar
-from meshc_envoy.read.clusters import CLUSTER_NAME, server_of, speaks_http2
+from meshc_envoy.read.bootstraps import Destination, Sidecar
+from meshc_envoy.read.clusters import destination, server_of, speaks_http2
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.roles import routed
 from meshc_envoy.read.telemetry import caller_in, loggers_of
 
 _NAMED = "a sidecar's node id is its service's namespace and name"
 _CALLED = "a cluster is called by its destination, `<namespace>/<service>:<port>`"
-_NUMBERED = "an inbound listener is called by its service's port, `inbound/<port>`"
 
 
 def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.Mesh:
@@ -36,7 +35,7 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
                 if identity is None:
                     identity = f"spiffe://{known.trust_domain}/ns/{namespace}/sa/{name}"
                     notes.assume(f"the identity of `{namespace}/{name}` is `{identity}`", car.message.place("node"))
-                found.append(_workload(car, (namespace, name), identity, notes))
+                found.append(_workload(car, (namespace, name), identity))
             except NotUnderstoodError as error:
                 notes.unknown(error, Aspect, None)
     called = _called(known, names, sidecars, notes)
@@ -52,14 +51,16 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
 def _identities(sidecars: Sequence[Sidecar]) -> dict[tuple[str, str], str]:
     """The identities that callers demand of services; none where they do not agree."""
     asked: dict[tuple[str, str], set[str]] = {}
-    for name, cluster in (item for car in sidecars for item in car.clusters.items()):
-        named = CLUSTER_NAME.fullmatch(name)
+    for owner, name, cluster in ((car, *item) for car in sidecars for item in car.clusters.items()):
+        one = destination(owner, name)
+        if one is None:
+            continue
         try:
-            identity = None if named is None else server_of(cluster)[0]
+            identity = server_of(cluster)[0]
         except NotUnderstoodError:
             continue  # whoever reads the cluster says so
-        if named is not None and identity is not None:
-            asked.setdefault((named[1], named[2]), set()).add(identity)
+        if identity is not None:
+            asked.setdefault((one.namespace, one.service), set()).add(identity)
     return {key: next(iter(found)) for key, found in asked.items() if len(found) == 1}
 
 
@@ -88,26 +89,39 @@ def _called(
     declared = {(one.namespace, one.name) for one in everybody}
     found: dict[tuple[str, str], _Called] = {}
     for car in sidecars:
+        requested = _requested(car)
         for name, cluster in car.clusters.items():
-            named = CLUSTER_NAME.fullmatch(name)
-            if named is None or "." in named[2] or (named[1], named[2]) in declared:
+            to = destination(car, name)
+            if to is None or "." in to.service or (to.namespace, to.service) in declared:
                 continue
-            notes.assume(_CALLED, cluster.span)
-            if (named[1], named[2]) in names:
+            if name not in car.destinations:
+                notes.assume(_CALLED, cluster.span)
+            if (to.namespace, to.service) in names:
                 continue
-            one = found.setdefault((named[1], named[2]), _Called(at=cluster))
+            one = found.setdefault((to.namespace, to.service), _Called(at=cluster))
             try:
-                _note(one, cluster, (int(named[3]), named[4], named[5]))
+                _note(one, cluster, to, is_http=name in requested)
             except NotUnderstoodError as error:
-                notes.unknown(error, Aspect, ((named[1], named[2], int(named[3])),))
+                notes.unknown(error, Aspect, ((to.namespace, to.service, to.port),))
     return found
 
 
-def _note(one: _Called, cluster: Message, place: tuple[int, str | None, str | None]) -> None:
-    number, host, version = place
+def _requested(car: Sidecar) -> frozenset[str]:
+    """The clusters without meshc's names that requests of HTTP are sent to."""
+    try:
+        return frozenset(name for one in car.listeners for name in routed(one)) & car.destinations.keys()
+    except NotUnderstoodError:
+        return frozenset()  # whoever reads the listener says so
+
+
+def _note(one: _Called, cluster: Message, to: Destination, *, is_http: bool) -> None:
+    number, host, version = to.port, to.host, to.version
     identity, is_encrypted = server_of(cluster)
     one.identity = one.identity or identity
-    protocol = _protocol(cluster, is_outside=host is not None, is_encrypted=is_encrypted)
+    is_http = is_http or cluster.has("typed_extension_protocol_options")
+    protocol = (
+        _protocol(cluster, is_outside=host is not None, is_encrypted=is_encrypted) if is_http else ir.Protocol.TCP
+    )
     mtls = ir.MtlsMode.STRICT if identity is not None else ir.MtlsMode.OFF
     one.ports.setdefault(number, replace(_port(number, cluster), protocol=protocol, mtls=mtls))
     if host is not None:
@@ -117,8 +131,6 @@ def _note(one: _Called, cluster: Message, place: tuple[int, str | None, str | No
 
 
 def _protocol(cluster: Message, *, is_outside: bool, is_encrypted: bool) -> ir.Protocol:
-    if not cluster.has("typed_extension_protocol_options"):
-        return ir.Protocol.TCP
     if is_outside and is_encrypted:
         return ir.Protocol.HTTPS
     return ir.Protocol.HTTP2 if speaks_http2(cluster) else ir.Protocol.HTTP
@@ -145,11 +157,9 @@ def _external(key: tuple[str, str], one: _Called) -> ir.External:
     return ir.External(namespace=key[0], name=key[1], hosts=tuple(one.hosts), ports=ports, span=one.at.span)
 
 
-def _workload(car: Sidecar, key: tuple[str, str], identity: str, notes: Notes) -> ir.Workload:
+def _workload(car: Sidecar, key: tuple[str, str], identity: str) -> ir.Workload:
     namespace, name = key
-    served = {number: one for one in car.listeners if (number := _number(one)) is not None}
-    if served:
-        notes.assume(_NUMBERED, car.message.place("static_resources", "listeners"))
+    served = {number: car.listeners[place] for place, number in car.served.items()}
     return ir.Workload(
         namespace=namespace,
         name=name,
@@ -176,15 +186,6 @@ def _served(listener: Message, car: Sidecar) -> ir.Protocol:
     application = car.clusters.get(clusters[0])
     is_http2 = application is not None and speaks_http2(application)
     return ir.Protocol.HTTP2 if is_http2 else ir.Protocol.HTTP
-
-
-def _number(listener: Message) -> int | None:
-    name = listener.text("name")
-    address = listener.need("address").message("socket_address")
-    bound = None if address is None else address.whole("port_value")
-    number = name.removeprefix("inbound/")
-    is_ours = name != number and number.isdecimal() and bound is not None and bound >= FIRST_INBOUND_PORT
-    return int(number) if is_ours else None
 
 
 def _port(number: int, message: Message) -> ir.PortPolicy:

@@ -1,10 +1,10 @@
 """Outbound listeners: one caller's view of the mesh."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from meshc import ir
-from meshc.addresses import OUTBOUND_PORT, cluster_name, external_cluster, service_host, tcp_listener_ports
+from meshc.addresses import OUTBOUND_PORT
 from meshc.reading import Aspect
 from meshc.target import PortKey
 from meshc_envoy.read.atoms import Surroundings
@@ -13,39 +13,18 @@ from meshc_envoy.read.http_chain import http_chain
 from meshc_envoy.read.hygiene import check_manager
 from meshc_envoy.read.inbound import IGNORED, MANAGER, NETWORK_RBAC, TCP_PROXY
 from meshc_envoy.read.messages import Message, NotUnderstoodError
-from meshc_envoy.read.notes import HOST_FORMS, LED_THERE, OWN_HOPS, PLAIN_HOSTS, Notes
+from meshc_envoy.read.names import Names
+from meshc_envoy.read.notes import LED_THERE, OWN_HOPS, PLAIN_HOSTS, PLAIN_PATHS, Notes
 from meshc_envoy.read.process import check_listener_filters, is_local
+from meshc_envoy.read.roles import OUTBOUND
 from meshc_envoy.read.routes import Listening, View, route_list, tcp_routes
 from meshc_envoy.read.rules import stage
+from meshc_envoy.read.virtual_hosts import held
 
 _STREAM_IDLE_MS = 300_000
+_ROUTER = "envoy.extensions.filters.http.router.v3.Router"
+_OF_PATHS = {"prefix_rewrite", "regex_rewrite", "path_rewrite_policy", "path_rewrite", "hash_policy"}
 _SNI_DNS = "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig"
-
-
-class Names:
-    """What leads to ports: the hosts of HTTP destinations, and the listeners of all others."""
-
-    def __init__(self, addressed: Addressed) -> None:
-        self.hosts: dict[str, list[PortKey]] = {}
-        self.listeners: dict[int, PortKey] = {}
-        self.forms: dict[PortKey, frozenset[str]] = {}
-        self.services: set[PortKey] = set()
-        numbers = tcp_listener_ports(addressed.mesh)
-        for key, (owner, port, _) in addressed.owners.items():
-            if isinstance(owner, ir.Workload):
-                hosts = [f"{owner.name}.{owner.namespace}", service_host(addressed.mesh, owner)]
-                listeners = [cluster_name(*key)]
-            else:
-                hosts = list(owner.hosts)
-                listeners = [external_cluster(owner, port, host) for host in owner.hosts]
-            self.forms[key] = frozenset(f"{host}:{port.number}" for host in hosts)
-            if isinstance(owner, ir.Workload):
-                self.services.add(key)
-            if port.protocol.is_http:
-                for host in hosts:
-                    self.hosts.setdefault(f"{host}:{port.number}", []).append(key)
-            else:
-                self.listeners |= {numbers[name]: key for name in listeners}
 
 
 def read_outbound(
@@ -92,6 +71,8 @@ def _listener(
             _bytes(config, key, stages, view, clusters)
         elif kind != _SNI_DNS:
             raise one.error(f"the network filter `{kind}` is not understood")
+    if key is None and not listener.text("name").startswith(OUTBOUND):
+        notes.assume(LED_THERE, listener.span)
     if not filters or filters[-1].config()[0] != TCP_PROXY:
         raise chains[0].error("the last filter of a chain should pass on what arrives", "filters")
     return None
@@ -154,13 +135,7 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
         notes.assume(PLAIN_HOSTS, manager.span)
     if manager.milliseconds("request_timeout"):
         raise manager.error("a time limit of what an application sends is not understood")
-    paths = (
-        manager.flag("normalize_path"),
-        manager.flag("merge_slashes"),
-        manager.text("path_with_escaped_slashes_action"),
-    )
-    if paths != (True, True, "REJECT_REQUEST"):
-        raise manager.error("paths are not normalized as the language says")
+    _check_paths(manager, notes)
     idle = manager.milliseconds("stream_idle_timeout")
     check_manager(manager, notes, is_inbound=False, takes_upgrades=True)
     chain = http_chain(manager, notes, None, is_outbound=True)
@@ -174,7 +149,7 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
     where = chain.where or Surroundings(notes=notes, is_http=True, is_outbound=True)
     idle_ms = _STREAM_IDLE_MS if idle is None else idle
     at = Listening(clusters=clusters, chain=chain, where=replace(where, is_outbound=True), idle_ms=idle_ms)
-    for key, host in _held(hosts, names, notes).items():
+    for key, host in held(hosts, clusters, names, notes).items():
         try:
             routes = route_list(host, view, at)
         except NotUnderstoodError as error:
@@ -187,18 +162,30 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
     return chain.logs
 
 
-def _held(hosts: Sequence[Message], names: Names, notes: Notes) -> Mapping[tuple[PortKey, str], Message]:
-    """The virtual hosts of ports, by port and name of the virtual host. All names of one port must lead to one."""
-    found: dict[tuple[PortKey, str], Message] = {}
-    everything = {domain.lower() for host in hosts for domain in host.texts("domains")}
-    for host in hosts:
-        domains = {domain.lower() for domain in host.texts("domains")}
-        keys = {key for domain in domains for key in names.hosts.get(domain, ())}
-        for key in keys:
-            found[key, host.text("name")] = host
-            if not names.forms[key] <= domains and key in names.services:
-                error = host.error("some names of the service lead elsewhere")
-                notes.unknown(error, (Aspect.ROUTING,), (key,))
-            if not {form.rpartition(":")[0] for form in names.forms[key]} <= everything:
-                notes.assume(HOST_FORMS, host.span)
-    return found
+def _check_paths(manager: Message, notes: Notes) -> None:
+    """Raises NotUnderstoodError for paths that routes ask for as they were sent."""
+    paths = (
+        manager.flag("normalize_path"),
+        manager.flag("merge_slashes"),
+        manager.text("path_with_escaped_slashes_action"),
+    )
+    if paths != (True, True, "REJECT_REQUEST"):
+        if _asks_paths(manager):
+            raise manager.error("paths are not normalized as the language says")
+        notes.assume(PLAIN_PATHS, manager.span)
+
+
+def _asks_paths(manager: Message) -> bool:
+    """Whether anything but the router may look at a path, or change it: no, where all routes take every path and pass it on."""
+    filters = [one.config()[0] for one in manager.messages("http_filters")]
+    routes = [one for host in manager.need("route_config").messages("virtual_hosts") for one in host.messages("routes")]
+    is_plain = all(_takes_every_path(one) for one in routes)
+    return not is_plain or any(one != _ROUTER for one in filters)
+
+
+def _takes_every_path(route: Message) -> bool:
+    match, action = route.need("match"), route.message("route")
+    is_passed = action is not None and not action.data.keys() & _OF_PATHS
+    headers = [one.text("name") for one in match.messages("headers")]
+    is_any = match.text("prefix") == "/" and not match.has("query_parameters") and ":path" not in headers
+    return is_any and (is_passed or route.has("direct_response"))

@@ -10,14 +10,17 @@ from meshc.source import Span
 from meshc.target import PortKey, TargetOptions
 from meshc_envoy.read.bootstraps import Sidecar, sidecar
 from meshc_envoy.read.clusters import Addressed, Clusters, Upstream
+from meshc_envoy.read.destinations import give_destinations
 from meshc_envoy.read.discovered import discovered
 from meshc_envoy.read.entering import fold_all
 from meshc_envoy.read.folding import fold_access, fold_routes
 from meshc_envoy.read.inbound import Inbound, inbound_port
 from meshc_envoy.read.messages import Message, NotUnderstoodError
+from meshc_envoy.read.names import Names
 from meshc_envoy.read.notes import Notes
-from meshc_envoy.read.outbound import Names, read_outbound
+from meshc_envoy.read.outbound import read_outbound
 from meshc_envoy.read.places import check_places
+from meshc_envoy.read.roles import bound_port, give_roles, is_inbound, leads_home
 from meshc_envoy.read.routes import View
 from meshc_envoy.read.settings import settings_of
 from meshc_envoy.read.telemetry import check_logger, loggers_of, metrics_at, shows_metrics, trace
@@ -53,6 +56,8 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: TargetOptions
             sidecars.append(sidecar(one, notes))
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, None)
+    give_roles(sidecars, known, notes)
+    give_destinations(sidecars, known, notes)
     mesh = discovered(known, sidecars, notes)
     addressed = _addressed(mesh, _undeclared(mesh, known))
     around = _Around(
@@ -97,17 +102,25 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
     namespace, _, name = car.node.partition("/")
     workload = around.workloads.get((namespace, name))
     if workload is None:
-        raise car.message.error(f"whose sidecar `{car.node}` is, is not known", "node")
+        hint = "write its service's namespace and name as the node id, `<namespace>/<service>`"
+        raise car.message.error(f"whose sidecar `{car.node}` is, is not known: {hint}", "node")
     found.seen.add((namespace, name))
-    clusters = Clusters(car.clusters, around.addressed, car.endpoints, car.zone)
-    numbers = {number: port for port in workload.ports for number in inbound_ports(workload, port)}
+    clusters = Clusters(
+        car.clusters, around.addressed, car.endpoints, car.zone, namespace=namespace, destinations=car.destinations
+    )
+    ports = _bound(car, workload, is_declared=(namespace, name) not in around.addressed.called)
     outbound: list[Message] = []
     logs: list[tuple[ir.AccessLog, ...]] = []
     metrics: Span | None = None
-    for listener in car.listeners:
-        port = _bound(listener, numbers)
+    for place, listener in enumerate(car.listeners):
+        port = ports.get(place)
         if shows_metrics(listener):
             metrics = metrics_at(listener, car, notes)
+        elif port is None and is_inbound(listener, car):
+            where = (
+                "which port of the service a listener serves" if leads_home(listener, car) else "whom a listener calls"
+            )
+            notes.unknown(listener.error(f"{where} is not known"), Aspect, None)
         elif port is None:
             outbound.append(listener)
         else:
@@ -135,10 +148,16 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
     )
 
 
-def _bound(listener: Message, numbers: Mapping[int, ir.PortPolicy]) -> ir.PortPolicy | None:
-    address = listener.need("address").message("socket_address")
-    number = None if address is None else address.whole("port_value")
-    return None if number is None else numbers.get(number)
+def _bound(car: Sidecar, workload: ir.Workload, *, is_declared: bool) -> dict[int, ir.PortPolicy]:
+    """The service ports by the places of listeners: by their addresses, where the service is declared, else by their roles."""
+    found = {place: port for place, number in car.served.items() for port in workload.ports if port.number == number}
+    if is_declared:
+        numbers = {number: port for port in workload.ports for number in inbound_ports(workload, port)}
+        for place, listener in enumerate(car.listeners):
+            number = bound_port(listener)
+            if number in numbers:
+                found[place] = numbers[number]
+    return found
 
 
 def _traces(car: Sidecar, notes: Notes) -> list[ir.Trace]:
