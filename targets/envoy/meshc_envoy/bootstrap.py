@@ -61,11 +61,7 @@ def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions,
         *outbound_listeners(caller),
     ]
     return {
-        "node": {
-            "id": f"{workload.namespace}/{workload.name}",
-            "cluster": mesh.name,
-            **({"locality": locality_of(zone)} if zone is not None else {}),
-        },
+        "node": _node(mesh, workload, zone),
         **admin_fields(
             options.admins.get(key, options.admin), options.metrics_socket, has_metrics=workload.telemetry.metrics
         ),
@@ -73,6 +69,14 @@ def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions,
         **_source(options.source_address),
         **({"dynamic_resources": {"ads_config": _ads()}} if uses_eds else {}),
         "static_resources": {"listeners": list(listeners), "clusters": list(clusters)},
+    }
+
+
+def _node(mesh: ir.Mesh, workload: ir.Workload, zone: str | None) -> Object:
+    return {
+        "id": f"{workload.namespace}/{workload.name}",
+        "cluster": mesh.name,
+        **({"locality": locality_of(zone)} if zone is not None else {}),
     }
 
 
