@@ -11,7 +11,7 @@ from pathlib import Path
 
 from measure import Figure
 
-GROUPS = ("compiling", "deciding", "differing")
+GROUPS = ("compiling", "deciding", "differing", "proxying")
 
 
 def main() -> int:

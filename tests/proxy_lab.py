@@ -5,12 +5,9 @@ Each application is a stub until `Lab.serve` or `Lab.reply` puts another in its 
 
 import asyncio
 import gc
-import os
 import resource
 import socket
 import struct
-import traceback
-import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,13 +15,14 @@ from pathlib import Path
 from typing import Self
 
 from envoy_lab import compile_mesh
+from forked import run_forked
 from meshc import ir
 from meshc.engine.authority import Credentials, Names
 from meshc.engine.client import Client
 from meshc.engine.connections import ClosedBeforeAnswerError, Connector
 from meshc.engine.exchange import Answered, Http1Request, HttpMessage, Line, Outcome, Peer, Plaintext, Tls
 from meshc.engine.http_server import Headers
-from meshc.engine.network import isolate
+from meshc.engine.network import Network
 from meshc.engine.placement import PlacedMesh
 from meshc.engine.processes import find_envoy
 from meshc.engine.proxies import ProxySidecars
@@ -335,23 +333,14 @@ def open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def run_forked(scenario: Callable[[], Awaitable[None]], report: Path) -> None:
+def run_isolated(scenario: Callable[[], Awaitable[None]], report: Path) -> None:
     """Run in a child process with a network of its own; what it raises fails the test, traceback and all."""
-    with warnings.catch_warnings():
-        # The child has one thread, whatever the test runner has.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            isolate()
-            _shrink_buffers()
-            asyncio.run(_awaited(scenario))
-        except BaseException:  # noqa: BLE001
-            report.write_text(traceback.format_exc(), encoding="utf-8")
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert status == 0, report.read_text(encoding="utf-8") if report.exists() else f"wait status {status}"
+
+    def work(_: Network) -> None:
+        _shrink_buffers()
+        asyncio.run(_awaited(scenario))
+
+    run_forked(work, report)
 
 
 def _shrink_buffers() -> None:

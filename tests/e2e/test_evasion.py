@@ -4,16 +4,15 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Awaitable, Callable
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from forked import run_forked
 from meshc.engine.authority import Names
 from meshc.engine.exchange import Answered, Http1Request, Outcome, Peer, Refused, Tls
 from meshc.engine.jobs import maker
-from meshc.engine.network import isolate
 from meshc.engine.scene import Scene
 from meshc.request import Request
 from meshc_envoy.joined_headers import JOINED
@@ -104,17 +103,11 @@ def test_a_second_line_does_not_evade_a_deny(header: str, engine: str) -> None:
     assert differences(analysis.mesh, requests, engine) == []
 
 
-def in_a_network(scenario: Callable[[Scene, Path], Awaitable[None]], program: str, engine: str) -> None:
+def in_a_network(
+    scenario: Callable[[Scene, Path], Awaitable[None]], program: str, engine: str, directory: Path
+) -> None:
     """Run a scenario beside a running mesh, in a process and a network of its own."""
-    process = get_context("fork").Process(target=_run, args=(scenario, program, engine))
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0
-
-
-def _run(scenario: Callable[[Scene, Path], Awaitable[None]], program: str, engine: str) -> None:
-    isolate()
-    asyncio.run(_play(scenario, program, engine))
+    run_forked(lambda _: asyncio.run(_play(scenario, program, engine)), directory / "failure.txt")
 
 
 async def _play(scenario: Callable[[Scene, Path], Awaitable[None]], program: str, engine: str) -> None:
@@ -126,7 +119,7 @@ async def _play(scenario: Callable[[Scene, Path], Awaitable[None]], program: str
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_dns_name_is_no_identity(engine: str) -> None:
+def test_a_dns_name_is_no_identity(engine: str, tmp_path: Path) -> None:
     """An authority of a federated domain must not sign for an identity of another, under whatever kind of name."""
 
     async def scenario(scene: Scene, directory: Path) -> None:
@@ -151,7 +144,9 @@ def test_a_dns_name_is_no_identity(engine: str) -> None:
         assert isinstance(harmless, Answered)
         assert harmless.status == 403
 
-    in_a_network(scenario, BASE + "access target:80 { allow caller }\naccess target:81 { allow caller }\n", engine)
+    in_a_network(
+        scenario, BASE + "access target:80 { allow caller }\naccess target:81 { allow caller }\n", engine, tmp_path
+    )
 
 
 TOKENS: Final = """mesh m { trust-domain "shop.example" }
@@ -167,7 +162,7 @@ access target { allow caller }
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_invalid_token_beside_a_valid_one_is_refused(engine: str) -> None:
+def test_an_invalid_token_beside_a_valid_one_is_refused(engine: str, tmp_path: Path) -> None:
     async def scenario(scene: Scene, _: Path) -> None:
         good = scene.placed.issuer.sign({"iss": "https://one"}).encode()
         other = scene.placed.issuer.sign({"iss": "https://two"}).encode()
@@ -187,4 +182,4 @@ def test_an_invalid_token_beside_a_valid_one_is_refused(engine: str) -> None:
             assert isinstance(answer, Answered)
             assert answer.status == status, (headers, json.dumps(answer.body.decode()))
 
-    in_a_network(scenario, TOKENS, engine)
+    in_a_network(scenario, TOKENS, engine, tmp_path)

@@ -241,10 +241,13 @@ def test_weights() -> None:
 
 
 def test_an_abort_of_all_requests_is_the_answer() -> None:
-    always = {"route": TO_WEB, "fault": {"abort": {"httpStatus": 418}}}
-    sometimes = {"route": TO_WEB, "fault": {"abort": {"httpStatus": 418, "percentage": {"value": 99}}}}
-    assert send([service(always)]).status == 418
-    assert send([service(sometimes)]).status is None
+    def status(**share: object) -> int | None:
+        return send([service({"route": TO_WEB, "fault": {"abort": {"httpStatus": 418, **share}}})]).status
+
+    assert status(percentage={"value": 100}) == 418
+    assert status(percentage={"value": 99}) is None
+    # Without a share Istio aborts no request.
+    assert status() is None
 
 
 @pytest.mark.parametrize(

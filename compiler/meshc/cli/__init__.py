@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from meshc.cli.arguments import Arguments, read_arguments
-from meshc.cli.console import Console, UsageError
+from meshc.cli.console import Console, UsageError, drop_output
 from meshc.collector import collect_rarely
 from meshc.errors import InternalError
 from meshc.files import reason
@@ -25,8 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Without this, Python complains when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return OK
 
 

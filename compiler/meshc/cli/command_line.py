@@ -1,26 +1,24 @@
-"""The command line as argparse knows it: every command with its options and its help, in one place."""
+"""The command line as argparse knows it: every command with its options and its help; those of sidecars are in `running_commands`."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from meshc._version import __version__
+from meshc.cli.command_parts import Parser, add_command, add_environment, add_program, add_via
+from meshc.cli.running_commands import add_proxy, add_run
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Like argparse, but in the voice of the other messages."""
-        hint = f"{self.prog} --help"
-        self.exit(2, f"meshc: {message}\nsee `{hint}`\n")
+if TYPE_CHECKING:
+    from meshc.cli.command_parts import Commands
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line, for reading it, for its help, and for completion."""
-    common = _Parser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour the output")
     common.add_argument("-q", "--quiet", action="store_true", help="print errors and results alone")
     common.add_argument("-v", "--verbose", action="store_true", help="say more about what is done")
-    parser = _Parser(
+    parser = Parser(
         prog="meshc",
         description="A compiler for service-mesh policy: who may call whom, and how calls travel.",
         epilog="Start with `meshc init`, then `meshc check` and `meshc test`. `meshc docs` explains every message.",
@@ -37,8 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
         _explain,
         _diff,
         _import,
-        _run,
-        _proxy,
+        add_run,
+        add_proxy,
         _graph,
         _init,
         _targets,
@@ -49,50 +47,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-if TYPE_CHECKING:
-    _Commands = argparse._SubParsersAction[_Parser]
-
-
-def _command(commands: "_Commands", common: _Parser, name: str, help_text: str, example: str) -> _Parser:
-    return commands.add_parser(
-        name,
-        parents=[common],
-        help=help_text,
-        description=help_text[0].upper() + help_text[1:] + ".",
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def _program(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "path", nargs="?", metavar="PATH", help="a .mesh file or a directory (default: the project found by meshc.yaml)"
-    )
-
-
-def _environment(parser: argparse.ArgumentParser, help_text: str) -> None:
-    parser.add_argument("--env", dest="environment", metavar="NAME", help=help_text)
-
-
-def _via(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--via",
-        metavar="TARGET",
-        help="answer from what is compiled for this target, read back, and not from the program",
-    )
-
-
-def _check(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _check(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "check",
         "find every mistake in a program",
         "meshc check policies/ --target envoy --format github",
     )
-    _program(parser)
+    add_program(parser)
     parser.add_argument("--target", metavar="T,…", help="targets that must be able to express it")
-    _environment(parser, "one environment (default: the program and each of its environments)")
+    add_environment(parser, "one environment (default: the program and each of its environments)")
     parser.add_argument(
         "--format",
         choices=("text", "json", "sarif", "github", "junit"),
@@ -108,18 +73,18 @@ def _check(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument("--diff", action="store_true", help="with --fix: write nothing; print what would change")
 
 
-def _compile(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _compile(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "compile",
         "write the configuration of the targets",
         "meshc compile --target envoy --out deploy/",
     )
-    _program(parser)
+    add_program(parser)
     parser.add_argument("--target", metavar="T,…", help="targets to compile to (default: those of meshc.yaml)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: `out` of meshc.yaml)")
-    _environment(
+    add_environment(
         parser,
         "compile for this environment; `all` makes a folder for each of them, and none for the program without one",
     )
@@ -139,38 +104,38 @@ def _compile(commands: "_Commands", common: _Parser) -> None:
     )
 
 
-def _verify(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _verify(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "verify",
         "prove that compiled files say what the program says",
         "meshc verify --target istio --out deploy/",
     )
-    _program(parser)
+    add_program(parser)
     parser.add_argument("--target", metavar="T,…", help="targets to verify (default: those of meshc.yaml)")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where the compiled files are (default: what a compile would write)"
     )
-    _environment(parser, "verify for this environment")
+    add_environment(parser, "verify for this environment")
 
 
-def _fmt(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(commands, common, "fmt", "lay out .mesh files the one way", "meshc fmt policies/")
+def _fmt(commands: "Commands", common: Parser) -> None:
+    parser = add_command(commands, common, "fmt", "lay out .mesh files the one way", "meshc fmt policies/")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files and directories, or - for standard input")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file would change")
     parser.add_argument("--diff", action="store_true", help="write nothing; print what would change")
 
 
-def _test(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _test(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "test",
         "run the `test` blocks of a program",
         "meshc test --engine envoy --format junit > report.xml",
     )
-    _program(parser)
+    add_program(parser)
     parser.add_argument(
         "--engine",
         choices=("model", "proxy", "envoy"),
@@ -178,8 +143,8 @@ def _test(commands: "_Commands", common: _Parser) -> None:
         help="who decides: the model, or sidecars that run the compiled files: reference proxies (`meshc[proxy]`) or"
         " real Envoys (`meshc[envoy]`)",
     )
-    _via(parser)
-    _environment(parser, "one environment (default: the program and each of its environments)")
+    add_via(parser)
+    add_environment(parser, "one environment (default: the program and each of its environments)")
     parser.add_argument("--format", choices=("text", "json", "junit"), default="text", help="how to print results")
     parser.add_argument(
         "--coverage", action="store_true", help="say which rules, clauses, regions and routes no test exercises"
@@ -205,22 +170,22 @@ def _percentage(text: str) -> float:
     return found
 
 
-def _decide(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _decide(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "decide",
         "decide requests: JSON Lines on standard input, JSON Lines out",
         'echo \'{"from": "frontend", "to": "payments:8080", "method": "GET", "path": "/"}\' | meshc decide',
     )
-    _program(parser)
+    add_program(parser)
     parser.add_argument("--engine", choices=("model", "proxy", "envoy"), default="model", help="who decides")
-    _via(parser)
-    _environment(parser, "decide for this environment")
+    add_via(parser)
+    add_environment(parser, "decide for this environment")
 
 
-def _explain(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _explain(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "explain",
@@ -230,13 +195,13 @@ def _explain(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument(
         "words", nargs="+", metavar="[PATH] REQUEST", help="a request as in `test` blocks, or a JSON object"
     )
-    _via(parser)
-    _environment(parser, "explain for this environment")
+    add_via(parser)
+    add_environment(parser, "explain for this environment")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print the explanation")
 
 
-def _diff(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _diff(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "diff",
@@ -249,7 +214,7 @@ def _diff(commands: "_Commands", common: _Parser) -> None:
         help="a .mesh file, a directory, a git revision: git:REV[:PATH]; or YAML or JSON of Istio or Envoy: a file, a directory, or - for standard input",
     )
     parser.add_argument("new", metavar="NEW", help="the same, for what it became")
-    _environment(parser, "one environment (default: the programs and each of their environments)")
+    add_environment(parser, "one environment (default: the programs and each of their environments)")
     parser.add_argument(
         "--format",
         choices=("text", "json", "markdown", "html", "sarif"),
@@ -265,8 +230,8 @@ def _diff(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument("--all", action="store_true", help="print every region, not the largest alone")
 
 
-def _import(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _import(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "import",
@@ -290,105 +255,16 @@ def _import(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument("--force", action="store_true", help="write into a directory that is not empty")
 
 
-def _run(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
-        commands,
-        common,
-        "run",
-        "run a whole program on this machine: a sidecar for each service, stub services, and every request shown",
-        "meshc run policies/ --via istio --service payments=127.0.0.1:9000",
-    )
-    _program(parser)
-    _environment(parser, "run this environment")
-    parser.add_argument(
-        "--via", metavar="TARGET", help="run what is compiled for this target, read back (default: envoy)"
-    )
-    parser.add_argument(
-        "--engine", choices=("proxy", "envoy"), default="proxy", help="the sidecars: reference proxies, or real Envoys"
-    )
-    parser.add_argument(
-        "--service",
-        dest="apps",
-        action="append",
-        default=[],
-        metavar="NAME=ADDRESS",
-        help="your own application instead of a stub: its address and port; may be given several times",
-    )
-    parser.add_argument("--once", action="store_true", help="send the requests of the program's tests, and end")
-
-
-def _proxy(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
-        commands,
-        common,
-        "proxy",
-        "run one service's sidecar: the reference proxy, for a laptop, CI, or a machine without Envoy",
-        "meshc proxy --config deploy/envoy/bank/payments.yaml --tls /etc/meshc/tls",
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="what to run: an Envoy bootstrap as compiled, or a directory of compiled files; read again when it changes",
-    )
-    parser.add_argument(
-        "--service", metavar="NAMESPACE/NAME", help="whose proxy this is, where the files are several's"
-    )
-    parser.add_argument(
-        "--program",
-        type=Path,
-        metavar="PATH",
-        help="the program that says which services there are, for Istio's and Linkerd's files",
-    )
-    _environment(parser, "the program's environment")
-    parser.add_argument(
-        "--listen", metavar="ADDRESS", help="where to serve, if the files do not say (default: 0.0.0.0)"
-    )
-    parser.add_argument(
-        "--application",
-        metavar="ADDRESS",
-        help="where the application is, if the files do not say (default: 127.0.0.1)",
-    )
-    parser.add_argument(
-        "--tls",
-        metavar="DIR",
-        help="cert.pem, key.pem and <trust domain>.pem (default: where the files say, else /etc/meshc/tls)",
-    )
-    parser.add_argument(
-        "--admin",
-        default="127.0.0.1:15000",
-        metavar="ADDRESS",
-        help="the admin endpoint, or off (default: 127.0.0.1:15000)",
-    )
-    parser.add_argument(
-        "--drain",
-        type=_seconds,
-        default=30.0,
-        metavar="SECONDS",
-        help="how long requests under way may take once it is told to end (default: 30)",
-    )
-
-
-def _seconds(text: str) -> float:
-    """A number of seconds, not negative."""
-    try:
-        found = float(text.removesuffix("s"))
-    except ValueError:
-        found = -1.0
-    if not 0 <= found < 86400:
-        raise argparse.ArgumentTypeError(f"`{text}` is no number of seconds")
-    return found
-
-
-def _graph(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _graph(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "graph",
         "draw who may call whom, and on what condition",
         "meshc graph --format html --namespace shop > shop.html",
     )
-    _program(parser)
-    _environment(parser, "draw this environment")
+    add_program(parser)
+    add_environment(parser, "draw this environment")
     parser.add_argument(
         "--format",
         choices=("mermaid", "dot", "svg", "html", "json"),
@@ -403,8 +279,8 @@ def _graph(commands: "_Commands", common: _Parser) -> None:
     parser.add_argument("--namespace", metavar="NAME,…", help="the same for everything in these namespaces")
 
 
-def _init(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _init(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands, common, "init", "start a project: a small program that compiles", "meshc init shop-policies"
     )
     parser.add_argument(
@@ -412,21 +288,21 @@ def _init(commands: "_Commands", common: _Parser) -> None:
     )
 
 
-def _targets(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(commands, common, "targets", "list what each target can express", "meshc targets envoy")
+def _targets(commands: "Commands", common: Parser) -> None:
+    parser = add_command(commands, common, "targets", "list what each target can express", "meshc targets envoy")
     parser.add_argument("name", nargs="?", metavar="TARGET", help="one target (default: all that are installed)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print the table")
 
 
-def _docs(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _docs(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands, common, "docs", "show the page of a diagnostic or of the language", "meshc docs shared-identity"
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="which page (default: list them)")
 
 
-def _completion(commands: "_Commands", common: _Parser) -> None:
-    parser = _command(
+def _completion(commands: "Commands", common: Parser) -> None:
+    parser = add_command(
         commands,
         common,
         "completion",

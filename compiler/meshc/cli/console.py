@@ -17,6 +17,11 @@ class UsageError(Exception):
     """The command line or the environment is wrong; the text is meant for the user. Exit status 2."""
 
 
+def drop_output() -> None:
+    """Let results go nowhere, once whoever reads them has seen enough. Without this, Python complains when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
     """Where a command speaks. `color` is `auto`, `always` or `never`."""

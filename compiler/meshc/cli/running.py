@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from meshc.cli.arguments import Arguments
-from meshc.cli.console import Console, UsageError
+from meshc.cli.console import Console, UsageError, drop_output
 from meshc.cli.engines import Errand, errands_of
 from meshc.cli.project import ProjectInvalidError, analyze_project, open_project, show
 from meshc.cli.via import NotCompiledError, mesh_via
@@ -84,7 +85,7 @@ async def _run(arguments: Arguments, mesh: Mesh, errands: Sequence[Errand], dire
     sidecars = _maker(arguments.engine, view, apps)
     async with Scene(mesh, sidecars, directory, has_ipv6=False, lowest_port=_lowest_port(), own=apps.keys()) as scene:
         if not arguments.once:
-            _say_where(scene.placed, console)
+            _say_where(scene.placed, errands, console)
         try:
             await scene.observe([one for one in errands if _can_send(one)])
         except EngineError as error:
@@ -98,8 +99,9 @@ async def _run(arguments: Arguments, mesh: Mesh, errands: Sequence[Errand], dire
         else:
             console.say("what Envoys decide is not shown here; it is with `--engine proxy`")
         if not arguments.once:
+            _end_when_asked(view.ended)
             console.say("every request is shown here; Ctrl-C ends" if is_shown else "Ctrl-C ends")
-            await _interrupted()
+            await view.ended.wait()
 
 
 def _maker(engine: str, view: "_View", apps: Mapping[WorkloadKey, Address]) -> Callable[[PlacedMesh, Path], Sidecars]:
@@ -122,24 +124,33 @@ def _lowest_port() -> int:
         return _PRIVILEGED
 
 
-async def _interrupted() -> None:
-    asked = asyncio.Event()
+def _end_when_asked(ended: asyncio.Event) -> None:
+    """By the user, or by whoever supervises this."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
-    await asked.wait()
+        loop.add_signal_handler(number, ended.set)
 
 
-def _say_where(placed: PlacedMesh, console: Console) -> None:
-    width = max((len(_name(one)) for one in placed.mesh.workloads), default=0)
-    for workload in placed.mesh.workloads:
-        instance = placed.placement.instances[workload.namespace, workload.name][0]
-        console.say(f"{_name(workload):<{width}}  calls others at http://{instance.outbound}:{_OUTBOUND}")
-    called = next((one for one in placed.mesh.workloads if any(port.protocol.is_http for port in one.ports)), None)
-    if called is not None and placed.mesh.workloads:
-        caller = placed.mesh.workloads[0]
-        at = placed.placement.instances[caller.namespace, caller.name][0].outbound
-        console.say(f"as {_name(caller)}: curl -H 'Host: {_name(called)}' http://{at}:{_OUTBOUND}/")
+def _say_where(placed: PlacedMesh, errands: Sequence[Errand], console: Console) -> None:
+    """Where each service calls others from, and a call to try: the first of the tests, else one of the first service."""
+    workloads = placed.mesh.workloads
+    width = max((len(_name(one)) for one in workloads), default=0)
+    outbound = {one.identity: placed.placement.instances[one.namespace, one.name][0].outbound for one in workloads}
+    for workload in workloads:
+        console.say(f"{_name(workload):<{width}}  calls others at http://{outbound[workload.identity]}:{_OUTBOUND}")
+    named = {one.identity: one for one in workloads}
+    names = {(one.namespace, one.name) for one in workloads}
+    asked = (one.request for one in errands if (one.request.namespace, one.request.service) in names)
+    tested = (one for one in asked if one.method == "GET" and one.identity in named)
+    served = (one for one in workloads if any(port.protocol.is_http for port in one.ports))
+    if (request := next(tested, None)) is not None and request.identity is not None:
+        caller, host, path = named[request.identity], f"{request.service}.{request.namespace}", request.path
+    elif (called := next(served, None)) is not None:
+        caller, host, path = workloads[0], _name(called), "/"
+    else:
+        return
+    url = shlex.quote(f"http://{outbound[caller.identity]}:{_OUTBOUND}{path}")
+    console.say(f"as {_name(caller)}: curl -H 'Host: {host}' {url}")
 
 
 def _name(workload: Workload) -> str:
@@ -147,9 +158,10 @@ def _name(workload: Workload) -> str:
 
 
 class _View:
-    """The live view: a line for each request."""
+    """The live view: a line for each request. `ended` is set once nobody looks any more."""
 
     def __init__(self, mesh: Mesh, console: Console) -> None:
+        self.ended = asyncio.Event()
         self._console = console
         self._names = Names(mesh)
         self._people = {one.identity: f"{one.namespace}.{one.name}" for one in mesh.workloads}
@@ -164,10 +176,15 @@ class _View:
         time = datetime.fromtimestamp(record.started, UTC).astimezone().strftime("%H:%M:%S")
         caller = self._people.get(record.source or "", record.source or "nobody")
         asked = "connects" if record.method is None else f"{record.method} {record.path}"
-        self._console.print(
-            f"{time}  {caller} -> {record.to or record.host}  {asked}  {words}  {record.duration_ms} ms"
-        )
-        sys.stdout.flush()
+        try:
+            self._console.print(
+                f"{time}  {caller} -> {record.to or record.host}  {asked}  {words}  {record.duration_ms} ms"
+            )
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # As after `meshc run | head`: the request goes on, and the run ends after it.
+            drop_output()
+            self.ended.set()
 
     def summarize(self) -> None:
         """Say how much there was."""

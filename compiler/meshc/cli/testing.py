@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from meshc.cli.arguments import Arguments, via_of
 from meshc.cli.console import Console
-from meshc.cli.project import ProjectInvalidError, analyze_all, merge_findings, open_project, show
+from meshc.cli.project import Project, ProjectInvalidError, analyze_all, merge_findings, open_project, show
 from meshc.cli.test_reports import Result, Suite, print_report
 from meshc.frontend import Analysis
 from meshc.ir import Destination, Mesh
 from meshc.lower.requests import AccessExpected, RedirectExpected, RouteExpected, StatusExpected, TestCase
 from meshc.semantics.decide import Evaluator
-from meshc.source import SourceFile, Span
+from meshc.source import SourceFile
 from meshc.verdicts import Verdict, is_same, judge, show_expected
 from meshc.written import written
 
@@ -27,30 +27,24 @@ def run(arguments: Arguments, console: Console) -> int:
         show(project, merge_findings([(name, one.diagnostics) for name, one in analyses]), console)
         return 1
     via = via_of(arguments)
-    lost: Mapping[str | None, frozenset[Span]] = {}
+    programs = dict(analyses)
     if via is not None:
-        from meshc.cli.via import NotCompiledError, left_out, mesh_via  # noqa: PLC0415  not often asked for
+        from meshc.cli.via import NotCompiledError, mesh_via  # noqa: PLC0415  not often asked for
 
         try:
-            read = tuple(
+            analyses = tuple(
                 (name, replace(one, mesh=one.mesh and mesh_via(via, project, one.mesh, console)))
                 for name, one in analyses
             )
         except NotCompiledError:
             return 1
-        lost = {
-            name: left_out(via, project, one.mesh, [case for suite in one.tests for case in suite.cases])
-            for name, one in analyses
-            if one.mesh is not None
-        }
-        analyses = read
     suites = [
         suite
         for name, analysis in analyses
         for suite in _run(name, analysis, project.loaded.sources, arguments.engine, console)
     ]
     if via is not None:
-        suites = _without(suites, lost, via, console)
+        suites = _expected(suites, programs, via, project, console)
     status = 0 if all(suite.passed for suite in suites) else 1
     if not (arguments.coverage or arguments.suggest or arguments.min_coverage is not None):
         print_report(suites, arguments, console)
@@ -60,20 +54,24 @@ def run(arguments: Arguments, console: Console) -> int:
     return max(status, cover(suites, analyses, project, arguments, console))
 
 
-def _without(
-    suites: Sequence[Suite], lost: Mapping[str | None, frozenset[Span]], via: str, console: Console
+def _expected(
+    suites: Sequence[Suite], programs: Mapping[str | None, Analysis], via: str, project: Project, console: Console
 ) -> list[Suite]:
     """The suites without the cases that fail because the target was told to leave out what they are about, which is said."""
+    from meshc.cli.via import left_out  # noqa: PLC0415  not often asked for
+
     kept: list[Suite] = []
-    for suite in suites:
-        missing = lost.get(suite.environment, frozenset())
-        gone = [one for one in suite.results if not one.passed and one.span in missing]
-        for one in gone:
-            console.say(f"{via}: {one.span}: not expected there, since it is left out or differs: {one.request}")
-        results = tuple(one for one in suite.results if one not in gone)
-        if results:
-            kept.append(replace(suite, results=results))
-    return kept
+    for environment, program in programs.items():
+        asked = [one for one in suites if one.environment == environment]
+        failed = {one.span for suite in asked for one in suite.results if not one.passed}
+        cases = [case for suite in program.tests for case in suite.cases if case.span in failed]
+        missing = left_out(via, project, program.mesh, cases) if cases and program.mesh is not None else frozenset()
+        for suite in asked:
+            gone = [one for one in suite.results if not one.passed and one.span in missing]
+            for one in gone:
+                console.say(f"{via}: {one.span}: not expected there, since it is left out or differs: {one.request}")
+            kept.append(replace(suite, results=tuple(one for one in suite.results if one not in gone)))
+    return [suite for suite in kept if suite.results]
 
 
 def _run(

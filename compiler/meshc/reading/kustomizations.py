@@ -20,11 +20,8 @@ _OF_SERVICES: Final = frozenset({"apiVersion", "kind", "metadata"})
 def patched_services(objects: Sequence[ConfigObject]) -> Iterator[ConfigObject]:
     """What kustomizations say of Services by patches that hold annotations and nothing else: as objects of those names."""
     for one in objects:
-        if one.kind in _KINDS and "kustomize" in one.group and _patches_services(one, "patches"):
-            for patch in items(one.data.get("patches")):
-                text = str(mapping(patch).get("patch"))
-                for found in objects_of_source(SourceFile(one.file, text))[0]:
-                    yield ConfigObject(data=found.data, file=one.file)
+        if one.kind in _KINDS and "kustomize" in one.group:
+            yield from _service_patches(one) or ()
 
 
 def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
@@ -34,7 +31,7 @@ def unlike_kustomized(objects: Sequence[ConfigObject]) -> Iterator[Unknown]:
     for one in kustomizations:
         folder = posixpath.dirname(one.file)
         for field in sorted(set(one.data) - _PLAIN):
-            if not _patches_services(one, field):
+            if field != "patches" or _service_patches(one) is None:
                 yield _unknown(one, (field,), f"what `{field}` makes of the objects cannot be said")
         listed = {posixpath.normpath(posixpath.join(folder, path)) for path in texts(one.data.get("resources"))}
         below = {file for file in files if posixpath.normpath(file).startswith(f"{folder}/" if folder else "")}
@@ -60,22 +57,24 @@ def _has_own(file: str, folder: str, kustomizations: Iterable[ConfigObject]) -> 
     return any(len(one) > len(folder) and file.startswith(f"{one}/") for one in inner)
 
 
-def _patches_services(one: ConfigObject, field: str) -> bool:
-    """Whether a field holds patches, all of them annotations of Services for Linkerd."""
-    if field != "patches":
-        return False
-    for patch in items(one.data.get(field)):
+def _service_patches(one: ConfigObject) -> list[ConfigObject] | None:
+    """What the patches are, if each is of annotations of a Service for Linkerd; None otherwise."""
+    patches: list[ConfigObject] = []
+    for patch in items(one.data.get("patches")):
         text = mapping(patch).get("patch")
         found, wrong = objects_of_source(SourceFile(one.file, text)) if isinstance(text, str) else ((), ())
-        if wrong or len(found) != 1 or set(mapping(patch)) != {"patch"}:
-            return False
-        if (found[0].kind, found[0].group) != ("Service", "") or set(found[0].data) - _OF_SERVICES:
-            return False
-        about = mapping(found[0].data.get("metadata"))
-        notes = mapping(about.get("annotations"))
-        if set(about) - {"name", "namespace", "annotations"} or not all("linkerd.io/" in name for name in notes):
-            return False
-    return True
+        if wrong or len(found) != 1 or set(mapping(patch)) != {"patch"} or not _is_annotation(found[0]):
+            return None
+        patches.append(ConfigObject(data=found[0].data, file=one.file))
+    return patches
+
+
+def _is_annotation(patch: ConfigObject) -> bool:
+    """Whether all that a patch says is annotations of a Service for Linkerd."""
+    about = mapping(patch.data.get("metadata"))
+    is_service = (patch.kind, patch.group) == ("Service", "") and not set(patch.data) - _OF_SERVICES
+    is_plain = not set(about) - {"name", "namespace", "annotations"}
+    return is_service and is_plain and all("linkerd.io/" in name for name in mapping(about.get("annotations")))
 
 
 def _unknown(one: ConfigObject, steps: tuple[Step, ...], message: str) -> Unknown:

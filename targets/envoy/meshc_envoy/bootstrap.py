@@ -46,17 +46,13 @@ def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions,
         )
         for port in ordered_ports(workload.ports)
     ]
-    application = options.application_addresses.get(key, "127.0.0.1")
     outbound = outbound_clusters(caller)
-    admin = options.admins.get(key, options.admin)
     uses_eds = any(one.get("type") == "EDS" for one in outbound)
+    application = options.application_addresses.get(key, "127.0.0.1")
     clusters = [
         *_distinct([application_cluster(port, application) for port in inbound]),
         *outbound,
-        *_key_set_clusters(workload, options),
-        *collector_clusters(workload),
-        *metrics_clusters(workload, admin, options.metrics_socket),
-        *([_sds_cluster(options)] if options.certificates is Certificates.SDS else []),
+        *_service_clusters(workload, options),
         *([_xds_cluster(options)] if uses_eds else []),
     ]
     listeners = [
@@ -65,17 +61,34 @@ def bootstrap(directory: Directory, workload: ir.Workload, options: EmitOptions,
         *outbound_listeners(caller),
     ]
     return {
-        "node": {
-            "id": f"{workload.namespace}/{workload.name}",
-            "cluster": mesh.name,
-            **({"locality": locality_of(zone)} if zone is not None else {}),
-        },
-        **admin_fields(admin, options.metrics_socket, has_metrics=workload.telemetry.metrics),
+        "node": _node(mesh, workload, zone),
+        **admin_fields(
+            options.admins.get(key, options.admin), options.metrics_socket, has_metrics=workload.telemetry.metrics
+        ),
         "layered_runtime": {"layers": [{"name": "meshc", "static_layer": _runtime()}]},
         **_source(options.source_address),
         **({"dynamic_resources": {"ads_config": _ads()}} if uses_eds else {}),
         "static_resources": {"listeners": list(listeners), "clusters": list(clusters)},
     }
+
+
+def _node(mesh: ir.Mesh, workload: ir.Workload, zone: str | None) -> Object:
+    return {
+        "id": f"{workload.namespace}/{workload.name}",
+        "cluster": mesh.name,
+        **({"locality": locality_of(zone)} if zone is not None else {}),
+    }
+
+
+def _service_clusters(workload: ir.Workload, options: EmitOptions) -> list[Object]:
+    """What the sidecar itself calls: for keys, traces, metrics and certificates."""
+    admin = options.admins.get((workload.namespace, workload.name), options.admin)
+    return [
+        *_key_set_clusters(workload, options),
+        *collector_clusters(workload),
+        *metrics_clusters(workload, admin, options.metrics_socket),
+        *([_sds_cluster(options)] if options.certificates is Certificates.SDS else []),
+    ]
 
 
 def _runtime() -> Object:

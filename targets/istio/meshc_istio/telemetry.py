@@ -15,7 +15,7 @@ from meshc_istio.resources.telemetry import AccessLogging, Metrics, Provider, Te
 
 _LOGS: Final = {"json": "meshc-access-log-json", "text": "meshc-access-log-text"}
 _PROMETHEUS: Final = "prometheus"
-_FIELDS: Final = {
+LOG_FIELDS: Final = {
     "authority": "%REQ(:AUTHORITY)%",
     "bytes_received": "%BYTES_RECEIVED%",
     "bytes_sent": "%BYTES_SENT%",
@@ -33,6 +33,10 @@ _FIELDS: Final = {
     "upstream_cluster": "%UPSTREAM_CLUSTER%",
     "upstream_host": "%UPSTREAM_HOST%",
 }
+"""What a line of a log holds, by name in JSON and in this order in text."""
+
+LOG_FILE: Final = "/dev/stdout"
+"""Where logs go."""
 
 
 def telemetry_of(workload: ir.Workload, selector: Selector) -> Iterator[Placed]:
@@ -80,11 +84,12 @@ def providers(mesh: ir.Mesh) -> list[Mapping[str, Json]]:
 
 def _log_provider(form: str) -> Mapping[str, Json]:
     if form == "json":
-        return {"envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"labels": _FIELDS}}}
-    return {"envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"text": _text(_FIELDS.values())}}}
+        return {"envoyFileAccessLog": {"path": LOG_FILE, "logFormat": {"labels": LOG_FIELDS}}}
+    return {"envoyFileAccessLog": {"path": LOG_FILE, "logFormat": {"text": log_text(LOG_FIELDS.values())}}}
 
 
-def _text(fields: Iterable[str]) -> str:
+def log_text(fields: Iterable[str]) -> str:
+    """The format of a line of text."""
     return " ".join(f'"{field}"' for field in fields) + "\n"
 
 

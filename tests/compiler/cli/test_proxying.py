@@ -267,3 +267,44 @@ def test_an_application_that_cannot_be_is_told(project: _Project, meshc: Run) ->
     assert "names no application" in meshc("run", "--once", "--service", "cart").err
     assert "names no application" in meshc("run", "--once", "--service", "cart=127.0.0.1:99999").err
     assert "no service of the program" in meshc("run", "--once", "--service", "card=127.0.0.1:9000").err
+
+
+@pytest.mark.slow
+def test_a_run_outlives_an_application_that_is_not_there(project: _Project) -> None:
+    text = PROGRAM.format(own="10.0.0.1", peer="10.0.0.2", operation="GET /items/**")
+    (project.directory / "policies/shop.mesh").write_text(
+        text + 'test "items" { allow web GET cart /items/1 }\n', encoding="utf-8"
+    )
+    options = ["--service", "cart=127.0.0.1:9", str(project.directory)]  # nothing listens there
+    with subprocess.Popen(
+        [sys.executable, "-c", _ISOLATED, "run", *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "Ctrl-C ends" in line:
+                break
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        shown, said = process.communicate(timeout=20)
+    assert process.returncode == 0, said
+    assert "shop.web -> shop.cart:8080  GET /items/1  allowed by " in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--once", "--quiet"])
+def test_a_run_ends_once_nobody_reads_what_it_shows(project: _Project, option: str) -> None:
+    text = PROGRAM.format(own="10.0.0.1", peer="10.0.0.2", operation="GET /items/**")
+    (project.directory / "policies/shop.mesh").write_text(
+        text + 'test "items" { allow web GET cart /items/1 }\n', encoding="utf-8"
+    )
+    command = [sys.executable, "-c", _ISOLATED, "run", option, str(project.directory)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+        said = process.stderr.read()
+    assert (process.returncode, "Traceback" in said) == (0, False), said

@@ -2,16 +2,14 @@
 
 import asyncio
 import json
-import os
-import traceback
-import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from forked import run_forked
 from meshc.engine.authority import Authority, Credentials
-from meshc.engine.network import Network, isolate
+from meshc.engine.network import Network
 from meshc.engine.processes import Envoy, find_envoy
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -35,20 +33,7 @@ def run_isolated(tmp_path: Path) -> Callable[[Callable[[Network], Awaitable[None
     """Run a coroutine in a child process with a network of its own; what it raises fails the test, traceback and all."""
 
     def run(scenario: Callable[[Network], Awaitable[None]]) -> None:
-        report = tmp_path / "failure.txt"
-        with warnings.catch_warnings():
-            # The child has one thread, whatever the test runner has.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child = os.fork()
-        if child == 0:
-            try:
-                asyncio.run(_call(scenario, isolate()))
-            except BaseException:  # noqa: BLE001
-                report.write_text(traceback.format_exc(), encoding="utf-8")
-                os._exit(1)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        assert status == 0, report.read_text(encoding="utf-8") if report.exists() else f"wait status {status}"
+        run_forked(lambda network: asyncio.run(_call(scenario, network)), tmp_path / "failure.txt")
 
     return run
 

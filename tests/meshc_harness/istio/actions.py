@@ -171,7 +171,7 @@ def read_direct_response(fields: Fields) -> int:
 def _percent(fields: Fields) -> float:
     part = fields.fields("percentage")
     if part is None:
-        return 100.0
+        return 0.0  # "If left unspecified, no request will be delayed."
     found = part.number("value") or 0.0
     part.finish()
     if found and not 0.0001 <= found <= 100:

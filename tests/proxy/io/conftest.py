@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy_lab import Scenario, run_forked, run_lab
+from proxy_lab import Scenario, run_isolated, run_lab
 
 
 @pytest.fixture
@@ -13,6 +13,6 @@ def run(tmp_path: Path) -> Callable[..., None]:
     """Run a scenario in a child process: `(program, scenario, engine="proxy")`."""
 
     def start(program: str, scenario: Scenario, engine: str = "proxy") -> None:
-        run_forked(lambda: run_lab(program, scenario, tmp_path / engine, engine), tmp_path / f"{engine}.txt")
+        run_isolated(lambda: run_lab(program, scenario, tmp_path / engine, engine), tmp_path / f"{engine}.txt")
 
     return start

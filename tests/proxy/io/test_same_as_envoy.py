@@ -12,7 +12,7 @@ import pytest
 from meshc_proxy.wire.limits import HeadLimits, Http1Limits, Http2Limits, TlsLimits
 from proxy_both import Seen, differing, run_cases
 from proxy_cases import INBOUND, OUTBOUND, PROGRAM
-from proxy_lab import ENGINES, run_forked
+from proxy_lab import ENGINES, run_isolated
 
 CASES: Final = (*INBOUND, *(replace(one, out=True) for one in OUTBOUND))
 PAGE: Final = Path(__file__).parents[3] / "docs" / "proxy.md"
@@ -67,7 +67,7 @@ def ran(engine: str, directory: Path) -> dict[str, Seen]:
     async def run() -> None:
         told.write_text(json.dumps(await run_cases(PROGRAM, CASES, directory / engine, engine)), encoding="utf-8")
 
-    run_forked(run, directory / f"{engine}.txt")
+    run_isolated(run, directory / f"{engine}.txt")
     seen: dict[str, Seen] = json.loads(told.read_text(encoding="utf-8"))
     return seen
 

@@ -16,7 +16,7 @@ from meshc.source import Span
 from meshc.target import PortKey
 from meshc_envoy.balancing import Address
 from meshc_envoy.read.bootstraps import Destination, Sidecar
-from meshc_envoy.read.messages import Message
+from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.resilience import breaker, check_panic, ejection, health_check
 from meshc_envoy.read.transport import check_versions
 
@@ -85,8 +85,8 @@ class Clusters:
     destinations: Mapping[str, Destination]
     _read: dict[str, Upstream] = field(default_factory=dict)
 
-    def application(self, name: str, at: Message) -> tuple[int, bool]:
-        """The port of the application behind a listener, and whether it speaks HTTP/2."""
+    def application(self, name: str, at: Message, unsaid: list[NotUnderstoodError]) -> tuple[int, bool]:
+        """The port of the application behind a listener, and whether it speaks HTTP/2; bounds of its connections are `unsaid`."""
         cluster = self._named(name, at)
         addresses = addresses_of(cluster, self.endpoints)
         if len(addresses) != 1:
@@ -94,7 +94,7 @@ class Clusters:
         if not _is_loopback(addresses[0].host) or cluster.text("type", "STATIC") != "STATIC":
             raise cluster.error("an application that is not on the sidecar's own machine is not understood")
         if breaker(cluster) != (None, None):
-            raise cluster.error("bounds of the application's own connections are not understood")
+            unsaid.append(cluster.error("bounds of the application's own connections cannot be said"))
         cluster.ignore("name", "alt_stat_name", "connect_timeout", "lb_policy", "typed_extension_protocol_options")
         cluster.ignore("http2_protocol_options", "per_connection_buffer_limit_bytes", "upstream_connection_options")
         cluster.finish()

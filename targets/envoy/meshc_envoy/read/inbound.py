@@ -23,6 +23,7 @@ MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.Ht
 TCP_PROXY: Final = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 NETWORK_RBAC: Final = "envoy.extensions.filters.network.rbac.v3.RBAC"
 _PATHS: Final = {"normalize_path": True, "merge_slashes": True, "path_with_escaped_slashes_action": "REJECT_REQUEST"}
+_TIME_LIMIT: Final = "a time limit of the server's side cannot be said"
 _NO_IDENTITY: Final = ir.Principals((ir.AnyPeer(),), (ir.AnyIdentity(),))
 
 IGNORED: Final = (
@@ -48,7 +49,10 @@ IGNORED: Final = (
 
 @dataclass(slots=True)
 class Chain:
-    """What one filter chain decides; `mutual` is None in plaintext, `target` the application's port."""
+    """What one filter chain decides; `mutual` is None in plaintext, `target` the application's port.
+
+    `unsaid` is what it does beside that no program says: limits of time, and of connections to the application.
+    """
 
     mutual: Mutual | None
     is_passthrough: bool
@@ -58,6 +62,7 @@ class Chain:
     hops: int | None = None
     target: int | None = None
     is_http2: bool = False
+    unsaid: list[NotUnderstoodError] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +84,10 @@ def inbound_port(
     chains: list[Chain] = []
     for one in listener.messages("filter_chains"):
         try:
-            chains.append(_chain(one, key, clusters, notes))
+            found = _chain(one, key, clusters, notes)
+            chains.append(found)
+            for error in found.unsaid:
+                notes.unknown(error, (Aspect.SETTINGS,), (key,))
         except NotUnderstoodError as error:
             notes.unknown(error, Aspect, (key,))
     try:
@@ -195,8 +203,8 @@ def _proxy(config: Message, found: Chain, clusters: Clusters, notes: Notes, *, i
     if mode != "ON_DOWNSTREAM_DATA" and not (mode == "ON_DOWNSTREAM_TLS_HANDSHAKE" and is_decided):
         notes.assume(EARLY, config.span)
     if config.milliseconds("idle_timeout") != 0:
-        raise config.error("a time limit of the server's side is not understood")
-    found.target = clusters.application(config.text("cluster"), config)[0]
+        found.unsaid.append(config.error(_TIME_LIMIT))
+    found.target = clusters.application(config.text("cluster"), config, found.unsaid)[0]
     config.finish()
 
 
@@ -231,7 +239,7 @@ def _manager(manager: Message, found: Chain, key: PortKey, clusters: Clusters, n
             raise manager.error("hosts are tested with their ports or dots")
         notes.assume(PLAIN_HOSTS, manager.span)
     if manager.milliseconds("stream_idle_timeout") != 0 or manager.milliseconds("request_timeout"):
-        raise manager.error("a time limit of the server's side is not understood")
+        found.unsaid.append(manager.error(_TIME_LIMIT))
     manager.finish()
 
 
@@ -260,12 +268,12 @@ def _application_routes(manager: Message, found: Chain, clusters: Clusters) -> t
     for one in routes:
         one.ignore("name", "match", "metadata")
         action = one.need("route")
-        found.target, found.is_http2 = clusters.application(action.text("cluster"), action)
+        found.target, found.is_http2 = clusters.application(action.text("cluster"), action, found.unsaid)
         led.add((found.target, found.is_http2))
         if len(led) > 1:
             raise action.error("a server that sends requests to several applications is not understood")
         if action.milliseconds("timeout") != 0 or action.milliseconds("idle_timeout") != 0:
-            raise action.error("a time limit of the server's side is not understood")
+            found.unsaid.append(action.error(_TIME_LIMIT))
         action.finish()
         one.finish()
     if not routes or dict(routes[-1].need("match").data) != {"prefix": "/"}:

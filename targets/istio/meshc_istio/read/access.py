@@ -55,7 +55,9 @@ def access_of(
         is_shadow = is_dry_run(one.object)
         kept = found.setdefault((effect, is_shadow), _Found())
         kept.objects.append(one.object)
-        about = Port(target=port.target, is_http=port.protocol.is_http, is_deny=effect is ir.Effect.DENY)
+        about = Port(
+            number=port.number, target=port.target, is_http=port.protocol.is_http, is_deny=effect is ir.Effect.DENY
+        )
         for rule, wants_token in _rules(one.object, about, domains, key, account):
             if wants_token and not is_shadow:
                 access.wants_token = True

@@ -8,6 +8,7 @@ from meshc.reading import Aspect, Assumption, ConfigObject, Step, Unknown
 from meshc.source import Span
 
 HOST_PORTS: Final = "a Host names no port but the service's and the workload's"
+PLAIN_HOSTS: Final = "a Host names no port, and does not end with a dot"
 ONE_LINE: Final = "no header that is tested comes in several lines"
 PLAIN_CLAIMS: Final = "claims that are tested are single texts, and not empty"
 PLAIN_SEGMENTS: Final = "no path that is tested holds `[` or `]`"
@@ -19,6 +20,8 @@ SUBSETS: Final = "subsets that no DestinationRule here defines are the versions 
 PLAIN_CALLS: Final = "applications call externals in plain HTTP where their proxies add the TLS"
 NO_ESCAPES: Final = "no path that leaves the mesh holds `%00`, `%2F` or `%5C`"
 REGISTRY: Final = "Istio lets calls to unknown hosts out nowhere: `outboundTrafficPolicy` is REGISTRY_ONLY"
+LOG_LINES: Final = "what a line of a log holds makes no difference"
+PROVIDERS: Final = "providers that Telemetry names and no MeshConfig here does report nothing"
 NORMALIZED: Final = "Istio normalizes paths with MERGE_SLASHES"
 
 PortKey = tuple[str, str, int]

@@ -62,7 +62,7 @@ def read_actions(route: Fields, matches: tuple[Match, ...], around: Around) -> I
     kinds = [one for one in ("route", "redirect", "directResponse", "delegate") if one in route]
     if len(kinds) != 1 or kinds == ["delegate"]:
         raise route.error("a route that is not one of `route`, `redirect`, `directResponse`")
-    changes = tuple(_changes(route.fields("headers")))
+    changes = _all_changes(route)
     if kinds != ["route"]:
         # Envoy knows these of routes that go somewhere alone.
         route.ignore("timeout", "retries", "mirror", "mirrors", "mirrorPercentage", "mirror_percent", "mirrorPercent")
@@ -105,7 +105,12 @@ def _span(fields: Fields) -> Span:
 
 def _destinations(route: Fields, around: Around) -> tuple[ir.Destination, ...]:
     """With shares in percent; none if nothing of them is known to Istio."""
-    return weighted(route.items("route"), around.resolve, route)
+    listed = route.items("route")
+    for one in listed:
+        if "headers" in one and len(listed) > 1:
+            raise one.error("one destination of several, with headers of its own", "headers")
+        one.ignore("headers")
+    return weighted(listed, around.resolve, route)
 
 
 def weighted(listed: tuple[Fields, ...], resolve: Resolve, at: Fields) -> tuple[ir.Destination, ...]:
@@ -113,8 +118,8 @@ def weighted(listed: tuple[Fields, ...], resolve: Resolve, at: Fields) -> tuple[
     found: list[tuple[Target, int]] = []
     for one in listed:
         inner = one.fields("destination")
-        if inner is None or "headers" in one:
-            raise one.error("a destination without a host, or with headers of its own")
+        if inner is None:
+            raise one.error("a destination without a host")
         weight = one.whole("weight") or 0
         one.finish()
         found.append((resolve(inner), weight))
@@ -194,29 +199,31 @@ def read_retry(retries: Fields) -> ir.Retry | None:
     )
 
 
-def _percent(fields: Fields) -> float:
+def _percent(fields: Fields, usual: float) -> float:
+    """A share of requests in percent, or the usual one if it is not said."""
     share = fields.fields("percentage")
     whole = fields.whole("percent")
     if share is None:
-        return 100.0 if whole is None else float(whole)
+        return usual if whole is None else float(whole)
     found = share.number("value") or 0.0
     share.finish()
     return float(found)
 
 
 def _faults(fault: Fields) -> tuple[tuple[ir.FaultDelay, ...], tuple[ir.FaultAbort, ...]]:
+    """Delays and aborts; those that name no share are for no request."""
     delay, abort = fault.fields("delay"), fault.fields("abort")
     fault.finish()
     delays: tuple[ir.FaultDelay, ...] = ()
     aborts: tuple[ir.FaultAbort, ...] = ()
     if delay is not None:
-        share, waited = _percent(delay), delay.milliseconds("fixedDelay")
+        share, waited = _percent(delay, 0.0), delay.milliseconds("fixedDelay")
         delay.finish()
         if waited is None:
             raise delay.error("a delay without `fixedDelay`")
         delays = (ir.FaultDelay(delay_ms=waited, percent=share, condition=ir.ALWAYS, span=_span(delay)),)
     if abort is not None:
-        share, status = _percent(abort), abort.whole("httpStatus")
+        share, status = _percent(abort, 0.0), abort.whole("httpStatus")
         abort.finish()
         if status is None:
             raise abort.error("an abort without `httpStatus`")
@@ -235,7 +242,7 @@ def _mirrors(route: Fields, around: Around) -> Iterator[ir.Mirror]:
         yield from _mirror(single, percent, around)
     for one in route.items("mirrors"):
         target = one.fields("destination")
-        percent = _percent(one)
+        percent = _percent(one, 100.0)
         one.finish()
         if target is None:
             raise one.error("a copy without a destination")
@@ -251,6 +258,17 @@ def _mirror(target: Fields, percent: float, around: Around) -> Iterator[ir.Mirro
 # ---- header changes -------------------------------------------------------------------------------------------------
 
 
+def _all_changes(route: Fields) -> tuple[ir.HeaderChange, ...]:
+    """The changes of a route, and of its destination if that is the only one. Raises NotReadError."""
+    changes = tuple(_changes(route.fields("headers")))
+    listed = route.items("route")
+    own = tuple(_changes(listed[0].fields("headers"))) if len(listed) == 1 else ()
+    twice = {(one.direction, one.name) for one in changes} & {(one.direction, one.name) for one in own}
+    if twice:
+        raise route.error(f"the header `{min(twice)[1]}`, which a route and its destination both change,", "headers")
+    return (*changes, *own)
+
+
 def _changes(headers: Fields | None) -> Iterator[ir.HeaderChange]:
     """Removals come first, then `set`, then `add`."""
     if headers is None:
@@ -261,6 +279,7 @@ def _changes(headers: Fields | None) -> Iterator[ir.HeaderChange]:
         if part is None:
             continue
         span = _span(part)
+        _check_names(part)
         for name in part.texts("remove"):
             yield ir.HeaderChange(operation="remove", direction=direction, name=name.lower(), span=span)
         for operation in ("set", "add"):
@@ -272,6 +291,13 @@ def _changes(headers: Fields | None) -> Iterator[ir.HeaderChange]:
                     operation=operation, direction=direction, name=name.lower(), value=plain, span=span
                 )
         part.finish()
+
+
+def _check_names(part: Fields) -> None:
+    """The host is rewritten where it is changed, and other parts of a head that are no headers are refused."""
+    for name in (*part.texts("remove"), *part.text_map("set"), *part.text_map("add")):
+        if name.startswith(":") or name.lower() == "host":
+            raise part.error(f"a change of `{name}`")
 
 
 def _plain(value: str, at: Fields) -> str:

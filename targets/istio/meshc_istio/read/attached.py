@@ -11,6 +11,7 @@ from enum import Enum
 from meshc import ir
 from meshc.reading import ConfigObject
 from meshc.reading.plain import mapping
+from meshc_istio.read.pod_labels import PodLabels
 
 
 class Level(Enum):
@@ -33,8 +34,9 @@ class Attached:
 class Attachments:
     """The objects of one kind, by the workloads that they are for."""
 
-    def __init__(self, objects: Iterable[ConfigObject], root: str) -> None:
+    def __init__(self, objects: Iterable[ConfigObject], root: str, pods: PodLabels) -> None:
         self._root = root
+        self._pods = pods
         self._whole: dict[str, list[ConfigObject]] = {}
         self._by_label: dict[tuple[str, str, str], list[ConfigObject]] = {}
         for one in objects:
@@ -55,15 +57,14 @@ class Attachments:
         yield from self._selected(workload)
 
     def _selected(self, workload: ir.Workload) -> Iterator[Attached]:
-        pods = [{**workload.labels, **version.labels} for version in workload.versions]
-        carried = {label for labels in (workload.labels, *pods) for label in labels.items()}
+        carried = {label for labels in self._pods.variants(workload) for label in labels.items()}
         for namespace in dict.fromkeys((self._root, workload.namespace)):
             for key, value in sorted(carried):
                 for one in self._by_label.get((namespace, key, value), ()):
-                    labels = _labels(one).items()
-                    if labels <= workload.labels.items():
+                    labels = _labels(one)
+                    if self._pods.are_on_all(labels, workload):
                         yield Attached(object=one, level=Level.WORKLOAD)
-                    elif any(labels <= pod.items() for pod in pods):
+                    elif self._pods.are_on_some(labels, workload):
                         yield Attached(object=one, level=Level.WORKLOAD, is_partial=True)
 
 

@@ -7,9 +7,11 @@ sidecars. DestinationRules are looked for in the namespace of the caller, then o
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from meshc.reading import ConfigObject
+from meshc.reading import Aspect, ConfigObject
 from meshc.reading.plain import mapping, texts
+from meshc_istio.read.account import Account
 from meshc_istio.read.matching import MESH_GATEWAY
+from meshc_istio.read.policies import speaks
 from meshc_istio.read.world import World
 
 
@@ -56,6 +58,44 @@ def rules_by_host(objects: Iterable[ConfigObject], world: World) -> dict[str, By
         if isinstance(host, str):
             found.setdefault(home, ByHost()).add(world.full(host, home), one)
     return found
+
+
+def for_everybody(
+    rules: Iterable[ConfigObject], world: World, account: Account
+) -> tuple[list[ConfigObject], frozenset[str]]:
+    """The DestinationRules that are for all workloads of their callers' namespaces, and hosts with subsets in others.
+
+    Says what these others make unknown.
+    """
+    found: list[ConfigObject] = []
+    partial: set[str] = set()
+    for one in rules:
+        spec = mapping(one.data.get("spec"))
+        if spec.get("workloadSelector") is None:
+            found.append(one)
+            continue
+        labels = {
+            key: str(value) for key, value in mapping(mapping(spec["workloadSelector"]).get("matchLabels")).items()
+        }
+        home, host = one.namespace or "default", spec.get("host")
+        full = world.full(host, home) if isinstance(host, str) else ""
+        hosts = [
+            name
+            for name in world.hosts
+            if full and (name == full or (full.startswith("*") and name.endswith(full[1:])))
+        ]
+        callers = [
+            each for each in world.mesh.workloads if each.namespace == home and world.pods.are_on_some(labels, each)
+        ]
+        if hosts and callers:
+            partial |= {*hosts} if spec.get("subsets") else set()
+            ports = tuple(dict.fromkeys(key for name in hosts for key in world.keys(world.hosts[name])))
+            aspects = [Aspect.SETTINGS, *([Aspect.ROUTING] if spec.get("subsets") else [])]
+            message = f"`{one.name}`: what holds for calls of some workloads alone cannot be said"
+            account.not_understood(
+                one, ("spec", "workloadSelector"), message, ports, *(Aspect if speaks(spec) else aspects)
+            )
+    return found, frozenset(partial)
 
 
 def age(one: ConfigObject) -> str:

@@ -9,7 +9,7 @@ from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import Account, PortKey
 from meshc_istio.read.choosing import ByHost
 from meshc_istio.read.fields import Fields, NotReadError
-from meshc_istio.read.policies import DEFAULT, Policy, read_policy, with_subset
+from meshc_istio.read.policies import DEFAULT, Policy, read_policy, speaks, with_subset
 from meshc_istio.read.world import World
 
 _BOTH = (Aspect.ROUTING, Aspect.SETTINGS)
@@ -35,6 +35,8 @@ class Destination:
     subsets: Mapping[str, Subset] = field(default_factory=dict)
     policies: Mapping[int, Policy] = field(default_factory=dict)
     is_said: bool = False
+    is_partial: bool = False
+    """Whether there may be subsets that are not among these."""
 
     def policy(self, number: int) -> Policy:
         """The policy of a port."""
@@ -53,6 +55,9 @@ class Destinations:
     world: World
     root: str
     account: Account
+    partial: frozenset[str] = frozenset()
+    """Hosts with subsets that only some callers of a namespace know."""
+
     added: dict[tuple[str, str], dict[str, ir.Version]] = field(default_factory=dict)
     used: dict[str, set[str | None]] = field(default_factory=dict)
     """The subsets of each host that some route leads to; None where one leads to all of it."""
@@ -64,7 +69,8 @@ class Destinations:
         """What is said of a host."""
         if host not in self._known:
             owner, found = self.world.hosts.get(host), self.objects(host)
-            self._known[host] = NOTHING_SAID if owner is None or not found else self._joined(owner, found)
+            said = NOTHING_SAID if owner is None or not found else self._joined(owner, found)
+            self._known[host] = replace(said, is_partial=True) if host in self.partial else said
         return self._known[host]
 
     def objects(self, host: str) -> list[ConfigObject]:
@@ -100,11 +106,14 @@ class Destinations:
             message = f"which of `{stated[0].where.name}` and `{other.where.name}` holds depends on their age"
             self._unread(other.where, ("spec", "trafficPolicy"), message, self.world.keys(owner))
         rule = stated[0] if stated else None
+        listed = [self._subsets(spec, owner, rule) for spec in specs]
+        is_partial = len(specs) < len(chosen) or None in listed
         subsets: dict[str, Subset] = {}
-        for spec in specs:
-            for name, subset in self._subsets(spec, owner, rule).items():
+        for found in listed:
+            for name, subset in (found or {}).items():
                 subsets.setdefault(name, subset)
-        return Destination(subsets=subsets, policies={} if rule is None else self._policies(rule, owner), is_said=True)
+        policies = {} if rule is None else self._policies(rule, owner)
+        return Destination(subsets=subsets, policies=policies, is_said=True, is_partial=is_partial)
 
     def _spec(self, one: ConfigObject, owner: Owner) -> Fields | None:
         try:
@@ -125,19 +134,27 @@ class Destinations:
             except NotReadError as error:
                 message = f"`{spec.where.name}`: {error} cannot be said"
                 self._unread(spec.where, error.steps, message, ((owner.namespace, owner.name, port.number),))
+                continue
+            for one in found[number].unsaid:
+                key, message = (owner.namespace, owner.name, port.number), f"`{spec.where.name}`: {one} cannot be said"
+                self.account.not_understood(spec.where, one.steps, message, (key,), Aspect.SETTINGS)
         return found
 
-    def _subsets(self, spec: Fields, owner: Owner, rule: Fields | None) -> Mapping[str, Subset]:
+    def _subsets(self, spec: Fields, owner: Owner, rule: Fields | None) -> Mapping[str, Subset] | None:
+        """The subsets of a rule; None if they are not all understood."""
         found: dict[str, Subset] = {}
         try:
             for one in spec.items("subsets"):
                 name, labels = one.text("name") or "", one.text_map("labels")
                 policies = self._own_policies(one, owner, rule) if one.value("trafficPolicy") else {}
                 one.finish()
+                if name in found:
+                    raise one.error(f"the subset `{name}`, which is named twice,")
                 found[name] = Subset(version=self._version(owner, name, labels, one), policies=policies, place=one)
         except NotReadError as error:
             message = f"`{spec.where.name}`: {error} cannot be said"
             self._unread(spec.where, error.steps, message, self.world.keys(owner))
+            return None
         return found
 
     def _own_policies(self, subset: Fields, owner: Owner, rule: Fields | None) -> Mapping[int, Policy | None]:
@@ -146,7 +163,8 @@ class Destinations:
         for number in (called_number(owner, port) for port in owner.ports):
             try:
                 own, around = subset.fields("trafficPolicy"), None if rule is None else rule.fields("trafficPolicy")
-                found[number] = None if own is None else with_subset(around, own, number)
+                policy = None if own is None else with_subset(around, own, number)
+                found[number] = None if policy is None or policy.unsaid else policy
             except NotReadError:
                 found[number] = None
         return found
@@ -170,8 +188,8 @@ class Destinations:
             self.added.setdefault((owner.namespace, owner.name), {})[name] = made
 
     def _unread(self, one: ConfigObject, steps: tuple[str | int, ...], message: str, ports: Iterable[PortKey]) -> None:
-        listed = tuple(ports)
-        self.account.not_understood(one, steps, message, listed, *_BOTH)
+        aspects = Aspect if speaks(one.data.get("spec")) else _BOTH
+        self.account.not_understood(one, steps, message, tuple(ports), *aspects)
 
 
 def with_versions(workload: ir.Workload, added: Mapping[str, ir.Version]) -> ir.Workload:

@@ -1,5 +1,5 @@
 """Objects that change proxies beyond what Istio's own policies say: EnvoyFilter, WasmPlugin, ProxyConfig, and listeners that a Sidecar
-defines. They may decide anything; so may pods that go without a proxy, and workloads that are no pods.
+defines. They may decide anything; so may workloads that are no pods, and what is said of pods (`pods`, `markings`).
 
 Filters of gateways are passed over, those of clusters of calls that leave say nothing of access, and local rate limits are read by `limits`.
 """
@@ -12,6 +12,8 @@ from meshc.reading import Aspect, ConfigObject, Step
 from meshc.reading.plain import items, mapping
 from meshc.target import Json
 from meshc_istio.read.account import Account, PortKey
+from meshc_istio.read.markings import check_markings
+from meshc_istio.read.pods import Bare, Pods
 
 _LIMIT: Final = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 _INSERTS: Final = frozenset({"INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST"})
@@ -26,28 +28,19 @@ _LIMIT_FIELDS: Final = frozenset(
 )  # fmt: skip
 """What of a rate limit only counts and refuses. It may add headers to requests too, which policies would see."""
 
-_WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Rollout"})
-_INJECT: Final = "sidecar.istio.io/inject"
-_BYPASSES: Final = frozenset(
-    {
-        "traffic.sidecar.istio.io/excludeInboundPorts",
-        "traffic.sidecar.istio.io/includeInboundPorts",
-        "traffic.sidecar.istio.io/excludeInterfaces",
-        "sidecar.istio.io/interceptionMode",
-        "sidecar.istio.io/bootstrapOverride",
-        "sidecar.istio.io/proxyImage",
-        "proxy.istio.io/config",
-    }
-)
-"""Annotations of pods by which connections pass no proxy, or another one."""
 
-
-def check_extensions(objects: Iterable[ConfigObject], known: ir.Mesh, account: Account) -> None:
-    """Say of each such object that who may call may depend on it; on which ports is not read."""
-    namespaces = {one.namespace for one in known.workloads}
+def check_extensions(
+    objects: Iterable[ConfigObject], known: ir.Mesh, account: Account, *, is_ambient: bool
+) -> list[Bare]:
+    """Say of each such object that who may call may depend on it. Gives the pods that go without proxies."""
+    pods = Pods(mesh=known, is_ambient=is_ambient)
     for one in objects:
-        for steps, message in _doubts(one, namespaces):
+        for steps, message in _doubts(one):
             account.not_understood(one, steps, message, None, *Aspect)
+        for steps, message, touched in pods.doubts(one):
+            account.not_understood(one, steps, message, touched, *Aspect)
+        if one.kind in {"Service", "Namespace"} and not one.group:
+            check_markings(one, known, account, is_ambient=is_ambient)
         if one.kind in {"WorkloadEntry", "WorkloadGroup"} and (ports := tuple(_joined(one, known))):
             message = (
                 f"whether the workloads of the {one.kind} `{one.name}` have proxies, and who they are, cannot be said"
@@ -56,6 +49,7 @@ def check_extensions(objects: Iterable[ConfigObject], known: ir.Mesh, account: A
         for steps in _outbound_clusters(one):
             message = f"what the EnvoyFilter `{one.name}` makes of calls cannot be said"
             account.not_understood(one, steps, message, None, Aspect.ROUTING, Aspect.SETTINGS)
+    return pods.bare
 
 
 def _joined(one: ConfigObject, known: ir.Mesh) -> Iterator[PortKey]:
@@ -68,7 +62,7 @@ def _joined(one: ConfigObject, known: ir.Mesh) -> Iterator[PortKey]:
             yield from ((service.namespace, service.name, port.number) for port in service.ports)
 
 
-def _doubts(one: ConfigObject, namespaces: Iterable[str]) -> Iterator[tuple[tuple[Step, ...], str]]:
+def _doubts(one: ConfigObject) -> Iterator[tuple[tuple[Step, ...], str]]:
     spec = mapping(one.data.get("spec"))
     match one.kind:
         case "WasmPlugin":
@@ -79,31 +73,8 @@ def _doubts(one: ConfigObject, namespaces: Iterable[str]) -> Iterator[tuple[tupl
             yield ("spec", "ingress"), f"the listeners that the Sidecar `{one.name}` defines cannot be said"
         case "EnvoyFilter":
             yield from _filter_doubts(one, spec)
-        case "Namespace" if one.name in namespaces and _labels(one.data).get("istio-injection") == "disabled":
-            yield ("metadata", "labels"), f"the pods of `{one.name}` go without proxies"
-        case "Pod":
-            yield from _pod_doubts(one, one.data, ())
-        case kind if kind in _WORKLOADS:
-            yield from _pod_doubts(one, mapping(spec.get("template")), ("spec", "template"))
         case _:
             pass
-
-
-def _pod_doubts(
-    one: ConfigObject, pod: Mapping[str, Json], steps: tuple[Step, ...]
-) -> Iterator[tuple[tuple[Step, ...], str]]:
-    annotations = mapping(mapping(pod.get("metadata")).get("annotations"))
-    for name in sorted(_BYPASSES & set(annotations)):
-        yield (
-            (*steps, "metadata", "annotations", name),
-            f"whether calls of `{one.name}` pass a proxy depends on `{name}`, which is not read",
-        )
-    if str({**annotations, **_labels(pod)}.get(_INJECT)).lower() == "false":
-        yield (*steps, "metadata"), f"the pods of `{one.name}` go without proxies"
-
-
-def _labels(data: Mapping[str, Json]) -> Mapping[str, Json]:
-    return mapping(mapping(data.get("metadata")).get("labels"))
 
 
 def _filter_doubts(one: ConfigObject, spec: Mapping[str, Json]) -> Iterator[tuple[tuple[Step, ...], str]]:

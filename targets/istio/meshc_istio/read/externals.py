@@ -4,135 +4,24 @@ Each host is read by itself, and an external of several hosts has them all. What
 proxies. Source: Istio's API reference, ServiceEntry; DestinationRule for TLS that callers originate.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from meshc import ir
-from meshc.reading import Aspect, ConfigObject
-from meshc.reading.plain import items, mapping
+from meshc.reading import Aspect
+from meshc.reading.plain import mapping
+from meshc.target import Json
 from meshc_istio.directory import called_number, is_wildcard
 from meshc_istio.read.account import PLAIN_CALLS, VERIFIED, Account
-from meshc_istio.read.fields import Fields, NotReadError
+from meshc_istio.read.entries import Entries
+from meshc_istio.read.fields import NotReadError
 from meshc_istio.read.policies import Policy
-from meshc_istio.read.refusals import as_access
+from meshc_istio.read.refusals import as_access, only_of, refusal
 from meshc_istio.read.traffic import Traffic
 
-_PROTOCOLS: Final = {
-    "HTTP": ir.Protocol.HTTP,
-    "HTTP2": ir.Protocol.HTTP2,
-    "GRPC": ir.Protocol.GRPC,
-    "HTTPS": ir.Protocol.TLS,
-    "TLS": ir.Protocol.TLS,
-    "TCP": ir.Protocol.TCP,
-}
 _SYSTEM: Final = "system"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A port of a ServiceEntry. `target` is the one that callers' proxies connect to."""
-
-    object: ConfigObject
-    number: int
-    target: int
-    name: str
-    protocol: ir.Protocol
-    hosts: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Entries:
-    """The ports of all ServiceEntries, by host and number."""
-
-    by_host: dict[str, dict[int, Entry]] = field(default_factory=dict)
-    listed: dict[tuple[str, str], list[Entry]] = field(default_factory=dict)
-
-
-def read_entries(objects: Iterable[ConfigObject], account: Account) -> Entries:
-    """All that can be read of them."""
-    found = Entries()
-    for one in objects:
-        try:
-            ports = tuple(_ports(one))
-        except NotReadError as error:
-            account.not_understood(one, error.steps, f"`{one.name}`: {error} cannot be said", (), *Aspect)
-            continue
-        found.listed[one.namespace or "default", one.name] = list(ports)
-        for port in ports:
-            for host in port.hosts:
-                found.by_host.setdefault(host, {}).setdefault(port.number, port)
-    return found
-
-
-def _ports(one: ConfigObject) -> Iterator[Entry]:
-    spec = Fields(one, ("spec",), one.data.get("spec"))
-    hosts, resolution = tuple(host.lower() for host in spec.texts("hosts")), spec.text("resolution") or "NONE"
-    if not hosts:
-        raise spec.error("a ServiceEntry without hosts", "hosts")
-    if spec.text("location") not in {None, "MESH_EXTERNAL"}:
-        raise spec.error("a service of the mesh that is declared by hand", "location")
-    if spec.texts("exportTo") not in {(), ("*",)}:
-        raise spec.error("an external for some namespaces alone", "exportTo")
-    allowed = {"NONE", "DYNAMIC_DNS"} if any(map(is_wildcard, hosts)) else {"DNS", "DNS_ROUND_ROBIN"}
-    if resolution not in allowed:
-        raise spec.error(f"the resolution `{resolution}`", "resolution")
-    ports = spec.items("ports")
-    spec.finish()
-    for port in ports:
-        number, target = port.whole("number"), port.whole("targetPort")
-        name, word = port.text("name") or "", (port.text("protocol") or "TCP").upper()
-        port.finish()
-        if number is None or word not in _PROTOCOLS:
-            raise port.error(f"a port of the protocol `{word}`")
-        yield Entry(
-            object=one, number=number, target=target or number, name=name, protocol=_PROTOCOLS[word], hosts=hosts
-        )
-
-
-def discovered(known: ir.Mesh, entries: Entries, verified: Collection[tuple[str, int | None]]) -> ir.Mesh:
-    """The mesh with the externals that entries name and nothing else does; `verified` are the ports that callers speak TLS to."""
-    hosts = {host for one in known.externals for host in one.hosts}
-    names = {(one.namespace, one.name) for one in known.workloads}
-    names |= {(one.namespace, one.name) for one in known.externals}
-    found: list[ir.External] = []
-    for (namespace, name), ports in sorted(entries.listed.items()):
-        if ports and not set(ports[0].hosts) & hosts and (namespace, name) not in names:
-            span = ports[0].object.span("spec")
-            listed = tuple(_declared(one, verified) for one in ports)
-            found.append(ir.External(namespace=namespace, name=name, hosts=ports[0].hosts, ports=listed, span=span))
-    everything = sorted((*known.externals, *found), key=lambda one: (one.namespace, one.name))
-    return replace(known, externals=tuple(everything)) if found else known
-
-
-def _declared(entry: Entry, verified: Collection[tuple[str, int | None]]) -> ir.PortPolicy:
-    host = entry.hosts[0]
-    is_https = (host, entry.number) in verified or (entry.protocol.is_http and (host, None) in verified)
-    number = entry.target if is_https else entry.number
-    return ir.PortPolicy(
-        number=number,
-        protocol=ir.Protocol.HTTPS if is_https else entry.protocol,
-        target=number,
-        name=None,
-        mtls=ir.MtlsMode.PERMISSIVE,
-        access=(),
-        settings=ir.Settings(),
-        span=entry.object.span("spec"),
-    )
-
-
-def verified_ports(rules: Iterable[ConfigObject]) -> frozenset[tuple[str, int | None]]:
-    """The hosts, and ports or None for all others, that DestinationRules have callers speak TLS to."""
-    found: set[tuple[str, int | None]] = set()
-    for one in rules:
-        spec = mapping(one.data.get("spec"))
-        policy = mapping(spec.get("trafficPolicy"))
-        host = str(spec.get("host")).lower()
-        for block in (policy, *map(mapping, items(policy.get("portLevelSettings")))):
-            number = mapping(block.get("port")).get("number")
-            if mapping(block.get("tls")).get("mode") in {"SIMPLE", "MUTUAL"}:
-                found.add((host, number if isinstance(number, int) else None))
-    return frozenset(found)
+_REGISTRY_ONLY: Final = "REGISTRY_ONLY"
 
 
 @dataclass(slots=True)
@@ -141,6 +30,9 @@ class Externals:
 
     traffic: Traffic
     entries: Entries
+    settings: Mapping[str, Json] | None
+    """MeshConfig; None where it is not given."""
+
     account: Account
 
     def external(self, external: ir.External) -> ir.External:
@@ -166,16 +58,34 @@ class Externals:
             same = replace(chosen, load_balance=None, locality=None) if is_wildcard(host) else chosen
             if one != same:
                 self._unread(external, port, "settings that hosts of one external differ in")
-        return as_access(external, replace(port, routes=routes, settings=chosen))
+        return self._limited(external, replace(port, routes=routes, settings=chosen))
+
+    def _limited(self, external: ir.External, port: ir.PortPolicy) -> ir.PortPolicy:
+        """The port with rules in the place of refusals, and of what callers in some namespaces do not know at all."""
+        made = as_access(external, port)
+        seen = {self.entries.exported(host) for host in external.hosts if host in self.entries.by_host}
+        if len(seen) > 1:
+            self._unread(external, port, "hosts of one external that are exported to different namespaces")
+        namespaces = next(iter(seen), None)
+        if namespaces is None:
+            return made
+        mode = None if self.settings is None else mapping(self.settings.get("outboundTrafficPolicy")).get("mode")
+        if self.settings is not None and mode != _REGISTRY_ONLY:
+            self._unread(external, port, "an external that callers in other namespaces get to without knowing it")
+        trust_domain = self.traffic.world.mesh.trust_domain
+        known = (only_of(one, trust_domain, name) for name in sorted(namespaces) for one in port.routes)
+        routes = (*(one for one in known if one is not None), refusal(external.span))
+        return replace(made, access=as_access(external, replace(port, routes=routes)).access)
 
     def _is_routed(self, external: ir.External, port: ir.PortPolicy, host: str) -> bool:
         """Whether routes of requests hold: not where applications are to speak TLS of their own."""
-        entry = self.entries.by_host.get(host, {}).get(called_number(external, port))
+        said = self.entries.by_host.get(host)
+        entry = said[0].ports.get(called_number(external, port)) if said else None
         return entry is None or not port.protocol.is_http or entry.protocol.is_http
 
     def _check_entry(self, external: ir.External, port: ir.PortPolicy, host: str) -> None:
         number = called_number(external, port)
-        entry = self.entries.by_host.get(host, {}).get(number)
+        entry = self.entries.entry(host, number)
         if entry is None:
             raise NotReadError(f"port {number} of `{host}`, which no ServiceEntry that is read names,")
         is_https = port.protocol is ir.Protocol.HTTPS
@@ -216,9 +126,7 @@ class Externals:
 
     def _unread(self, external: ir.External, port: ir.PortPolicy, what: str) -> None:
         key = (external.namespace, external.name, port.number)
-        one = next(
-            (entry.object for host in external.hosts for entry in self.entries.by_host.get(host, {}).values()), None
-        )
+        one = self.entries.object(external.hosts)
         if one is None:
             self.account.missing(f"{what} cannot be said", key, external.span, *Aspect)
         else:

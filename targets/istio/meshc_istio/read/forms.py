@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshc import ir
-from meshc_istio.read.account import HOST_PORTS, PLAIN_SEGMENTS
+from meshc_istio.read.account import HOST_PORTS, PLAIN_HOSTS, PLAIN_SEGMENTS
 
 _PORT: Final = re.compile(r":([0-9]+)\Z")
 
@@ -98,9 +98,9 @@ def _path(form: str) -> ir.Condition:
         whole = ir.PathIs(_template(stem, rest=True))
         return ir.AllOf((whole, ir.Not(ir.PathIs(ir.ExactPath(stem)))))
     if form.startswith("*"):
-        return ir.PathIs(ir.RegexPath(f"(?s:.*){_quoted(form[1:])}"))
+        return ir.PathIs(ir.RegexPath(f".*{_quoted(form[1:])}"))
     if form.endswith("*"):
-        return ir.PathIs(ir.RegexPath(f"{_quoted(form[:-1])}(?s:.*)"))
+        return ir.PathIs(ir.RegexPath(f"{_quoted(form[:-1])}.*"))
     return ir.PathIs(ir.ExactPath(form))
 
 
@@ -139,12 +139,13 @@ class _Host:
     port: str
 
 
-def hosts(forms: Iterable[str], *, may_take_less: bool) -> Said:
-    """One of some hosts, as the language sees them: without port and dot.
+def hosts(forms: Iterable[str], ports: Iterable[int], *, may_take_less: bool) -> Said:
+    """One of some hosts, as the language sees them: without port and dot. `ports` are the service's and the workload's.
 
     A list that does not hold every spelling of a host takes less than the language's test. Where that is not safe to overlook, it
     raises NotSayableError.
     """
+    usual = {(has_dot, port) for has_dot in (False, True) for port in ("", *map(str, ports))}
     by_test: dict[ir.TextTest, set[tuple[bool, str]]] = {}
     for one in _host_forms(forms):
         by_test.setdefault(one.test, set()).add((one.has_dot, one.port))
@@ -156,7 +157,7 @@ def hosts(forms: Iterable[str], *, may_take_less: bool) -> Said:
         if not is_whole:
             if not may_take_less or (False, "") not in spellings:
                 raise NotSayableError("hosts without all of their ports")
-            assumptions = (HOST_PORTS,)
+            assumptions = (*assumptions, HOST_PORTS if usual <= spellings else PLAIN_HOSTS)
     return Said(any_of(ir.HostIs(test) for test in by_test), assumptions)
 
 

@@ -14,6 +14,7 @@ from meshc.reading.plain import items, mapping
 from meshc_istio.read.account import Account
 from meshc_istio.read.extensions import is_limit
 from meshc_istio.read.fields import Fields, NotReadError
+from meshc_istio.read.pod_labels import PodLabels
 
 _MANAGER: Final = "envoy.filters.network.http_connection_manager"
 _ROUTER: Final = "envoy.filters.http.router"
@@ -23,7 +24,8 @@ _SHARES: Final = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
 class Limits:
     """The limits of a mesh, by the namespace and a label of the pods that they are for."""
 
-    def __init__(self, objects: Iterable[ConfigObject], root: str, account: Account) -> None:
+    def __init__(self, objects: Iterable[ConfigObject], root: str, pods: PodLabels, account: Account) -> None:
+        self._pods = pods
         self._root = root
         self._account = account
         self._by_label: dict[tuple[str, tuple[str, str] | None], list[tuple[ConfigObject, int]]] = {}
@@ -42,12 +44,11 @@ class Limits:
         return replace(workload, ports=tuple(self._port(workload, one, found) for one in workload.ports))
 
     def _of(self, workload: ir.Workload) -> Iterator[tuple[ConfigObject, int]]:
-        pods = [workload.labels, *({**workload.labels, **one.labels} for one in workload.versions)]
-        carried = dict.fromkeys(label for pod in pods for label in pod.items())
+        carried = dict.fromkeys(label for pod in self._pods.variants(workload) for label in pod.items())
         for namespace in dict.fromkeys((self._root, workload.namespace)):
             for label in (None, *carried):
                 for one, number in self._by_label.get((namespace, label), ()):
-                    if any(_labels(one).items() <= pod.items() for pod in pods):
+                    if self._pods.are_on_some(_labels(one), workload):
                         yield one, number
 
     def _port(self, workload: ir.Workload, port: ir.PortPolicy, found: list[tuple[ConfigObject, int]]) -> ir.PortPolicy:
@@ -56,7 +57,7 @@ class Limits:
             steps = ("spec", "configPatches", number)
             try:
                 patch = items(mapping(one.data.get("spec")).get("configPatches"))[number]
-                is_partial = not _labels(one).items() <= workload.labels.items()
+                is_partial = not self._pods.are_on_all(_labels(one), workload)
                 limit = _limit(Fields(one, steps, patch), port, is_partial=is_partial)
             except NotReadError as error:
                 key = (workload.namespace, workload.name, port.number)

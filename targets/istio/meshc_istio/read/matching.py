@@ -9,7 +9,7 @@ from typing import Final
 
 from meshc import ir
 from meshc.semantics.texts import fullmatcher, text_check
-from meshc_istio.read.account import HOST_PORTS
+from meshc_istio.read.account import PLAIN_HOSTS
 from meshc_istio.read.expressions import alternatives, host_test, parameter_test, path_pattern, quoted, text_test
 from meshc_istio.read.expressions import literal as literal_of
 from meshc_istio.read.fields import Fields
@@ -50,7 +50,7 @@ def read_match(fields: Fields, world: World) -> Match | None:
     fields.ignore("name", "statPrefix")
     if gateways and MESH_GATEWAY not in gateways:
         return None
-    port, methods = fields.whole("port"), _methods(fields)
+    port, methods = fields.whole("port") or None, _methods(fields)
     path, below, uri = _path(fields)
     host, assumptions = _host(fields)
     conditions = (
@@ -166,7 +166,7 @@ def _path(fields: Fields) -> tuple[ir.PathPattern, tuple[ir.Condition, ...], Uri
     kind, text = found
     written = Uri(kind, text)
     if ignores_case and kind != "regex":
-        more = "(?s:.*)" if kind == "prefix" else ""
+        more = ".*" if kind == "prefix" else ""
         return ir.RegexPath(f"(?i:{quoted(text)}){more}"), (), written
     if kind != "regex" and text and (not text.startswith("/") or "//" in text):
         # No path is so: `/` comes first, and never twice.
@@ -178,7 +178,7 @@ def _path(fields: Fields) -> tuple[ir.PathPattern, tuple[ir.Condition, ...], Uri
     if text in {"", "/"}:
         return ir.ANY_PATH, (), written
     if not text.endswith("/"):
-        return ir.RegexPath(f"{quoted(text)}(?s:.*)"), (), written
+        return ir.RegexPath(f"{quoted(text)}.*"), (), written
     stem = text[:-1]
     pattern = ir.TemplatePath(tuple(stem.split("/")[1:]), (), rest=True)
     return pattern, (ir.Not(ir.PathIs(ir.ExactPath(stem))),), written
@@ -199,7 +199,7 @@ def _host(fields: Fields) -> tuple[tuple[ir.Condition, ...], tuple[str, ...]]:
             raise authority.error(f"hosts by the pattern `{text}`, which may match their ports,")
         return ((ir.HostIs(test),) if not isinstance(test, ir.IsPresent) else ()), ()
     test = ir.Equals(text.lower()) if kind == "exact" else ir.StartsWith(text.lower())
-    return (ir.HostIs(test),), (HOST_PORTS,)
+    return (ir.HostIs(test),), (PLAIN_HOSTS,)
 
 
 # ---- headers and parameters -----------------------------------------------------------------------------------------

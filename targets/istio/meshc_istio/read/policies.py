@@ -4,14 +4,15 @@ Source: Istio's API reference, DestinationRule; `cluster_traffic_policy.go`. Set
 besides, and what they leave out is Istio's default. A subset overrides block by block.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from meshc import ir
+from meshc.reading.plain import mapping
 from meshc.source import BUILTIN, Span
 from meshc.target import Json
-from meshc_istio.read.fields import Fields
+from meshc_istio.read.fields import Fields, NotReadError
 
 _SIMPLE: Final = {
     "ROUND_ROBIN": None,
@@ -25,6 +26,12 @@ _TABLE_SIZE: Final = 65_537
 _CONNECT_MS: Final = 10_000
 _BUDGET_PERCENT: Final = 20.0
 _BUDGET_FLOOR: Final = 3
+_ASIDE: Final = frozenset(
+    {"maxRequestsPerConnection", "maxConnectionDuration", "maxConcurrentStreams", "idleTimeout", "minHealthPercent"}
+)
+"""How long connections are used, and when ejection ends because too few endpoints are left: each beside all else that is set."""
+
+_SPOKEN: Final = ("tls", "tunnel", "proxyProtocol")
 _BLOCKS: Final = ("loadBalancer", "connectionPool", "outlierDetection", "tls")
 
 
@@ -46,10 +53,20 @@ class Policy:
     idle_ms: int | None = None
     budget: float | None = None
     tls: Tls | None = None
+    unsaid: tuple[NotReadError, ...] = field(default=(), compare=False)
+    """What cannot be said, and leaves all else as it is."""
 
 
 DEFAULT: Final = ir.Settings(load_balance=ir.LoadBalance(policy=ir.BalancePolicy.LEAST_REQUEST, span=BUILTIN))
 """What Istio does where no rule says anything."""
+
+
+def speaks(part: Json) -> bool:
+    """Whether a part of a rule says by what protocol callers come: servers may not know them then, or not understand them."""
+    if isinstance(part, (list, tuple)):
+        return any(map(speaks, part))
+    fields = mapping(part)
+    return any(fields.get(name) is not None for name in _SPOKEN) or any(map(speaks, fields.values()))
 
 
 def read_policy(policy: Fields | None, number: int) -> Policy:
@@ -99,6 +116,7 @@ def _number(level: Fields) -> int | None:
 
 def _blocks(policy: Fields, budget: float | None) -> Policy:
     pool, outliers = policy.fields("connectionPool"), policy.fields("outlierDetection")
+    unsaid = (*_unsaid(pool), *_unsaid(outliers))
     connect, idle, bounds = (None, None, None) if pool is None else _pool(pool)
     ejection = None if outliers is None else _outliers(outliers)
     balance, locality = _balance(policy, has_ejection=ejection is not None)
@@ -110,7 +128,20 @@ def _blocks(policy: Fields, budget: float | None) -> Policy:
         locality=locality,
     )
     tls = policy.fields("tls")
-    return Policy(settings=settings, idle_ms=idle, budget=budget, tls=None if tls is None else _tls(tls))
+    return Policy(settings=settings, idle_ms=idle, budget=budget, tls=None if tls is None else _tls(tls), unsaid=unsaid)
+
+
+def _unsaid(block: Fields | None) -> Iterator[NotReadError]:
+    """What of pools and of ejection is known, changes nothing else of them, and has no word in the language."""
+    if block is None:
+        return
+    inner = [each for name in ("tcp", "http") if (each := block.fields(name)) is not None]
+    for part in (block, *inner):
+        # How long connections without requests may be silent can be said.
+        known = {"idleTimeout"} if part.steps[-1] == "tcp" else set()
+        for name in sorted(_ASIDE - known):
+            if part.data.get(name):
+                yield part.error(f"the field `{name}`", name)
 
 
 def _budget(budget: Fields | None) -> float | None:
@@ -209,9 +240,10 @@ def _pool(pool: Fields) -> tuple[int | None, int | None, ir.CircuitBreaker | Non
     if tcp is not None:
         connections = tcp.whole("maxConnections") or None
         connect, idle = tcp.milliseconds("connectTimeout"), tcp.milliseconds("idleTimeout")
-        tcp.ignore("tcpKeepalive")
+        tcp.ignore("tcpKeepalive", *_ASIDE)
         tcp.finish()
     if http is not None:
+        http.ignore(*_ASIDE)
         pending = http.whole("http1MaxPendingRequests") or None
         requests = http.whole("http2MaxRequests") or None
         retries = http.whole("maxRetries") or None
@@ -231,8 +263,7 @@ def _outliers(outliers: Fields) -> ir.OutlierDetection:
     failures, gateway = outliers.whole("consecutive5xxErrors"), outliers.whole("consecutiveGatewayErrors")
     share = outliers.whole("maxEjectionPercent")
     interval, ejection = outliers.milliseconds("interval"), outliers.milliseconds("baseEjectionTime")
-    if outliers.whole("minHealthPercent"):
-        raise outliers.error("ejection that ends where too few endpoints are left")
+    outliers.ignore(*_ASIDE)
     outliers.finish()
     return ir.OutlierDetection(
         consecutive_5xx=5 if failures is None else failures or None,

@@ -22,14 +22,19 @@ from meshc_istio.read.account import (
 )
 from meshc_istio.read.attached import Attached, Attachments, Level
 from meshc_istio.read.authentication import jwts_of, mtls_of
+from meshc_istio.read.entries import check_ports, discovered, read_entries, verified_ports
 from meshc_istio.read.extensions import check_extensions
-from meshc_istio.read.externals import Externals, discovered, read_entries, verified_ports
+from meshc_istio.read.externals import Externals
 from meshc_istio.read.limits import Limits
+from meshc_istio.read.pod_labels import PodLabels, pod_labels, with_labels
 from meshc_istio.read.scopes import Scopes
-from meshc_istio.read.screening import screened
+from meshc_istio.read.screening import screened, standing
+from meshc_istio.read.service_exports import ServiceExports
 from meshc_istio.read.settings import check_travel, configured
 from meshc_istio.read.telemetry import Providers, telemetry_of
 from meshc_istio.read.traffic import Traffic, make_traffic
+from meshc_istio.read.unproxied import Unproxied
+from meshc_istio.read.world import World
 
 ASSUMES: Final = (HOST_PORTS, ONE_LINE, PLAIN_CLAIMS, PLAIN_SEGMENTS, PLAIN_SUBJECTS)
 """What the support table states of emitted objects. That paths are normalized is not among them: `mesh.yaml` says so."""
@@ -44,38 +49,53 @@ def read(objects: Sequence[ConfigObject], known: ir.Mesh, options: Mapping[str, 
     root = options.get("root-namespace", "istio-system")
     config = next((one for one in objects if "meshConfig" in one.data), None)
     settings = {} if config is None else mapping(config.data["meshConfig"])
-    kinds = _by_kind(objects)
-    told_of = configured(known, objects, root, account)
+    kinds = _by_kind(standing(objects, account))
+    pods = pod_labels(objects)
+    told_of = pods.completed(configured(known, objects, root, account))
     check_travel(objects, config, account)
-    check_extensions(objects, known, account)
+    is_ambient = options.get("dataplane") == "ambient"
+    bare = check_extensions(objects, known, account, is_ambient=is_ambient)
     security = screened(objects, told_of, root, account)
-    entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), account)
+    entries = read_entries(kinds.get((_NETWORKING, "ServiceEntry"), ()), told_of, settings, account)
     verified = verified_ports(kinds.get((_NETWORKING, "DestinationRule"), ()))
     mesh = discovered(told_of, entries, verified)
-    if options.get("dataplane") == "ambient":
-        found = _Found(kinds=security, root=root, mesh=mesh, account=account, traffic=None)
-        return _reading(mesh, tuple(map(found.workload, mesh.workloads)), mesh.externals, account)
+    check_ports(mesh, entries, account)
+    if is_ambient:
+        found = _Found(kinds=security, root=root, pods=pods, mesh=mesh, account=account, traffic=None)
+        whole = replace(mesh, workloads=tuple(map(found.workload, mesh.workloads)))
+        Unproxied(mesh=whole, account=account).check(bare)
+        return _reading(with_labels(whole, known), account)
     networking = {kind: some for (group, kind), some in kinds.items() if group == _NETWORKING}
-    traffic = make_traffic(networking, mesh, root, config, account)
-    found = _Found(kinds=security, root=root, mesh=mesh, account=account, traffic=traffic)
-    limits = Limits(networking.get("EnvoyFilter", ()), root, account)
-    outside = Externals(traffic=traffic, entries=entries, account=account)
-    providers = Providers.of(settings)
-    told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root)
-    workloads = [limits.workload(found.workload(one)) for one in mesh.workloads]
-    workloads = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
+    traffic = make_traffic(networking, World(mesh, pods), root, config, account)
+    found = _Found(kinds=security, root=root, pods=pods, mesh=mesh, account=account, traffic=traffic)
+    limits = Limits(networking.get("EnvoyFilter", ()), root, pods, account)
+    outside = Externals(
+        traffic=traffic, entries=entries, settings=None if config is None else settings, account=account
+    )
+    told = Attachments(kinds.get((_TELEMETRY, "Telemetry"), ()), root, pods)
+    workloads = _reporting([limits.workload(found.workload(one)) for one in mesh.workloads], told, config, account)
     externals = tuple(map(outside.external, mesh.externals))
     finished = tuple(map(traffic.finished, workloads))
     whole = replace(mesh, workloads=finished, externals=externals)
+    ServiceExports(mesh=whole, config=config, account=account).check(kinds.get(("", "Service"), ()))
+    Unproxied(mesh=whole, account=account).check(bare)
     Scopes(mesh=whole, traffic=traffic, root=root, account=account).check(networking.get("Sidecar", ()), config)
-    return _reading(mesh, finished, externals, account)
+    return _reading(with_labels(whole, known), account)
 
 
-def _reading(
-    mesh: ir.Mesh, workloads: tuple[ir.Workload, ...], externals: tuple[ir.External, ...], account: Account
-) -> Reading:
+def _reporting(
+    workloads: Iterable[ir.Workload], told: Attachments, config: ConfigObject | None, account: Account
+) -> list[ir.Workload]:
+    """The workloads with what their sidecars report."""
+    providers = Providers.of(config, account)
+    made = [replace(one, telemetry=telemetry_of(one, list(told.of(one)), providers, account)) for one in workloads]
+    providers.finish()
+    return made
+
+
+def _reading(mesh: ir.Mesh, account: Account) -> Reading:
     return Reading(
-        mesh=replace(mesh, workloads=workloads, externals=externals),
+        mesh=mesh,
         unknown=tuple({(one, one.span): one for one in account.unknown}.values()),
         assumptions=tuple(account.assumptions.values()),
     )
@@ -99,12 +119,13 @@ class _Found:
         *,
         kinds: Mapping[str, Sequence[ConfigObject]],
         root: str,
+        pods: PodLabels,
         mesh: ir.Mesh,
         account: Account,
         traffic: Traffic | None,
     ) -> None:
         self._authorization, self._peers, self._requests = (
-            Attachments(kinds[kind], root)
+            Attachments(kinds[kind], root, pods)
             for kind in ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
         )
         self._mesh = mesh

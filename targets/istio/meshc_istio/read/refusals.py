@@ -10,6 +10,7 @@ from typing import Final
 
 from meshc import ir
 from meshc.semantics.principals import principals_check
+from meshc.source import Span
 
 _FORBIDDEN: Final = 403
 _ELSEWHERE: Final = " "
@@ -29,6 +30,37 @@ def as_access(external: ir.External, port: ir.PortPolicy) -> ir.PortPolicy:
         for number, (principals, condition) in enumerate(_passing(port.routes), start=1)
     )
     return replace(port, routes=routes, access=(ir.Stage(effect=ir.Effect.ALLOW, rules=rules, span=span),))
+
+
+def refusal(span: Span) -> ir.Route:
+    """A route that refuses whatever gets to it."""
+    action = ir.Respond(status=_FORBIDDEN, body="", span=span)
+    return ir.Route(
+        methods=(),
+        path=ir.ANY_PATH,
+        condition=ir.ALWAYS,
+        callers=None,
+        action=action,
+        settings=ir.Settings(),
+        span=span,
+    )
+
+
+def only_of(route: ir.Route, trust_domain: str, namespace: str) -> ir.Route | None:
+    """The route for those of its callers who are of a namespace; None if there are none."""
+    prefix = f"spiffe://{trust_domain}/ns/{namespace}/sa/"
+    if route.callers is None:
+        return replace(route, callers=ir.Principals((ir.IdentityPrefix(prefix),)))
+    mine = tuple(one for one in route.callers.include if _is_of(one, prefix))
+    return replace(route, callers=replace(route.callers, include=mine)) if mine else None
+
+
+def _is_of(caller: ir.Principal, prefix: str) -> bool:
+    match caller:
+        case ir.ExactIdentity(identity=text) | ir.IdentityPrefix(prefix=text):
+            return text.startswith(prefix)
+        case _:
+            return False
 
 
 def _refuses(route: ir.Route) -> bool:
@@ -84,6 +116,7 @@ def _classes(routes: tuple[ir.Route, ...]) -> Iterator[tuple[ir.Principals, str]
         yield ir.Principals((ir.ExactIdentity(identity),)), identity
     taken: tuple[ir.Principal, ...] = tuple(map(ir.ExactIdentity, exact))
     for prefix in prefixes:
-        yield ir.Principals((ir.IdentityPrefix(prefix),), taken), f"{prefix}{_ELSEWHERE}"
+        within = tuple(one for one in taken if _is_of(one, prefix))
+        yield ir.Principals((ir.IdentityPrefix(prefix),), within), f"{prefix}{_ELSEWHERE}"
         taken = (*taken, ir.IdentityPrefix(prefix))
     yield ir.Principals((ir.AnyPeer(),), taken), f"spiffe://{_ELSEWHERE}/ns/{_ELSEWHERE}/sa/{_ELSEWHERE}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
+from meshc.reading.plain import items, mapping
 from meshc.source import Span
 from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import Account, PortKey
@@ -18,7 +19,7 @@ from meshc_istio.read.delegates import Delegates
 from meshc_istio.read.destinations import Destinations
 from meshc_istio.read.fields import Fields, NotReadError
 from meshc_istio.read.forms import all_of
-from meshc_istio.read.matching import EVERYTHING, Match, joined, read_match
+from meshc_istio.read.matching import EVERYTHING, MESH_GATEWAY, Match, joined, read_match
 from meshc_istio.read.world import World
 
 SAME_PORT = 0
@@ -34,6 +35,7 @@ class _Service:
     object: ConfigObject
     http: list[tuple[Match, Action, Span]] = field(default_factory=list)
     connections: list[tuple[Match, tuple[ir.Destination, ...], Span]] = field(default_factory=list)
+    is_whole: bool = True
 
 
 @dataclass(slots=True)
@@ -62,9 +64,10 @@ class Routing:
             return (*found, self.plain(owner, port))
         if found:
             return (*found, _nowhere(service.object.span("spec")))
-        message = f"`{service.object.name}`: what becomes of requests to port {number}, of which it says nothing,"
-        key = (owner.namespace, owner.name, port.number)
-        self._unread(service.object, ("spec",), f"{message} cannot be said", (key,))
+        if service.is_whole:
+            message = f"`{service.object.name}`: what becomes of requests to port {number}, of which it says nothing,"
+            key = (owner.namespace, owner.name, port.number)
+            self._unread(service.object, ("spec",), f"{message} cannot be said", (key,))
         return (self.plain(owner, port),)
 
     def plain(self, owner: Owner, port: ir.PortPolicy) -> ir.Route:
@@ -120,19 +123,22 @@ class Routing:
             listed = [(name, spec.items(name)) for name in ("http", "tls", "tcp")]
         except NotReadError as error:
             self._unread(one, error.steps, f"`{one.name}`: {error} cannot be said", keys)
+            service.is_whole = False
             return service
         for name, routes in listed:
             for route in routes:
                 try:
                     if name == "http":
                         for each in self.delegates.expanded(route):
-                            service.http += self._http_route(each)
+                            service.http += self._http_route(each, _touched(owner, route))
                     else:
                         service.connections += self._connection_route(route, owner)
                 except NotReadError as error:
                     # What is wrong may stand in a delegate.
                     where, steps = (one, route.steps) if error.where is None else (error.where, error.steps)
-                    self._unread(where, steps, f"`{where.name}`: {error} cannot be said", keys)
+                    touched = _touched(owner, route)
+                    self._unread(where, steps, f"`{where.name}`: {error} cannot be said", touched)
+                    service.is_whole = False
         return service
 
     def _unread(
@@ -142,7 +148,7 @@ class Routing:
 
     # ---- http -------------------------------------------------------------------------------------------------------
 
-    def _http_route(self, route: Fields) -> Iterator[tuple[Match, Action, Span]]:
+    def _http_route(self, route: Fields, touched: tuple[PortKey, ...]) -> Iterator[tuple[Match, Action, Span]]:
         route.ignore("name")
         span = route.where.span(*route.steps)
         entries = route.items("match")
@@ -152,8 +158,10 @@ class Routing:
             for text in one.assumptions:
                 self.account.taken_for_granted(text, route.where, *route.steps)
         actions = list(read_actions(route, kept, self.around))
-        if "corsPolicy" in route:
-            raise route.error("cross-origin requests, which the proxy answers by itself,", "corsPolicy")
+        if "corsPolicy" in route and kept:
+            # Who gets where stays; preflights are answered, and answers to browsers get headers.
+            message = f"`{route.where.name}`: what callers' proxies say to other origins cannot be said"
+            self._unread(route.where, (*route.steps, "corsPolicy"), message, touched)
         route.ignore("corsPolicy")
         route.finish()
         for match, action in zip(kept, actions, strict=True):
@@ -169,12 +177,29 @@ class Routing:
         targets = weighted(route.items("route"), self.around.resolve, route)
         route.finish()
         for one in entries or (Fields(route.where, route.steps, {}),):
-            one.ignore("gateways")
-            port, names = one.whole("port"), one.texts("sniHosts")
+            gateways = one.texts("gateways")
+            if gateways and MESH_GATEWAY not in gateways:
+                continue
+            port, names = one.whole("port") or None, one.texts("sniHosts")
             callers = self.world.callers(one.text_map("sourceLabels"), one.text("sourceNamespace"))
             one.finish()
+            if "tls" in route.steps[:2] and not names:
+                raise one.error("a route of TLS that names no server, which Istio refuses,")
             condition = ir.ALWAYS if not names or _are_own(names, owner) else _server_names(names)
             yield Match(port=port, condition=condition, callers=callers), targets, span
+
+
+def _touched(owner: Owner, route: Fields) -> tuple[PortKey, ...]:
+    """The ports of an owner that a route may be for: those of requests or the others, and of these the ones that it names."""
+    is_http = "http" in route.steps[:2]
+    numbers = {mapping(one).get("port") for one in items(route.data.get("match"))}
+    named = {one for one in numbers if isinstance(one, int) and one}
+    return tuple(
+        (owner.namespace, owner.name, port.number)
+        for port in owner.ports
+        if port.protocol.is_http is is_http
+        and (not numbers or len(named) < len(numbers) or called_number(owner, port) in named)
+    )
 
 
 def _are_own(names: tuple[str, ...], owner: Owner) -> bool:

@@ -15,18 +15,18 @@ from meshc.target import Json
 from meshc_istio.read import tests
 from meshc_istio.read.account import PLAIN_SUBJECTS
 from meshc_istio.read.forms import NotSayableError, Said, all_of, any_of, hosts, methods, paths
-from meshc_istio.read.sources import ANYBODY, Who, World, who
+from meshc_istio.read.sources import ANYBODY, TOKEN, Who, World, who
 
 _HTTP_FIELDS: Final = frozenset({"hosts", "notHosts", "methods", "notMethods", "paths", "notPaths"})
 _OPERATION: Final = _HTTP_FIELDS | {"ports", "notPorts"}
-_NO_TOKEN: Final = ir.Not(ir.ClaimIs(("iss",), ir.IsPresent()))
-_TOKEN: Final = ir.ClaimIs(("iss",), ir.IsPresent())
+_NO_TOKEN: Final = ir.Not(TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
     """What a rule has to know of a port."""
 
+    number: int
     target: int
     is_http: bool
     is_deny: bool
@@ -71,9 +71,9 @@ def read_rule(rule: Json, port: Port, world: World, identifier: str, span: Span)
 def _rule(source: Who, operations: Said, whens: Said, port: Port) -> tuple[ir.Principals, Said] | None:
     parts = [source.condition.condition]
     assumptions = (*source.condition.assumptions, *operations.assumptions, *whens.assumptions)
-    if source.needs_token is not None:
+    if source.token is not None:
         if port.is_http:
-            parts.append(_TOKEN if source.needs_token else _NO_TOKEN)
+            parts.append(source.token)
             assumptions = (*assumptions, PLAIN_SUBJECTS)
         elif not port.is_deny:
             return None
@@ -94,7 +94,8 @@ def _operations(fields: Mapping[str, Json], port: Port) -> Said | None:
 
 
 def _operation(operation: Json, port: Port) -> Said | None:
-    fields = mapping(operation)
+    # An empty list says nothing.
+    fields = {name: value for name, value in mapping(operation).items() if value not in ([], ())}
     strange = sorted(set(fields) - _OPERATION)
     if strange:
         raise NotSayableError(f"the field `{strange[0]}` of an operation")
@@ -123,13 +124,14 @@ def _http_parts(fields: Mapping[str, Json], port: Port) -> Iterator[Said]:
         yield paths(texts(fields["paths"]))
     if "notPaths" in fields:
         yield _not(paths(texts(fields["notPaths"])))
+    numbers = (port.number, port.target)
     named, excepted = texts(fields.get("hosts")), texts(fields.get("notHosts"))
     # Of a prefix that ends in a dot, the host that is all of it but its last dot is no host of the language's prefix.
     spared = {text for form in named if form.endswith(".*") for text in (form[:-1], f"{form[:-1]}:*")}
     if named:
-        yield hosts(named, may_take_less=not port.is_deny)
+        yield hosts(named, numbers, may_take_less=not port.is_deny)
     if left := [one for one in excepted if one not in spared]:
-        yield _not(hosts(left, may_take_less=port.is_deny))
+        yield _not(hosts(left, numbers, may_take_less=port.is_deny))
 
 
 def _not(said: Said) -> Said:

@@ -5,17 +5,18 @@ namespace, and calls only what the `egress` of that names. The intermediate form
 from a caller is unknown, unless it is as if it were not: the port refuses the caller anyway, and its routes lead nowhere else.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from meshc import ir
 from meshc.reading import Aspect, Assumption, ConfigObject
 from meshc.reading.plain import mapping
-from meshc.semantics.principals import principals_check
 from meshc_istio.directory import Owner, called_hosts, is_wildcard, make_directory
 from meshc_istio.read.account import REGISTRY, Account, PortKey
 from meshc_istio.read.choosing import age
 from meshc_istio.read.fields import Fields, NotReadError
+from meshc_istio.read.hiding import is_refused
+from meshc_istio.read.pod_labels import PodLabels
 from meshc_istio.read.traffic import Traffic
 
 _REGISTRY_ONLY = "REGISTRY_ONLY"
@@ -56,7 +57,11 @@ class Scopes:
         _check_registry(guarded, config, self.account)
 
     def _check_hidden(self, one: _Sidecar, others: Sequence[_Sidecar]) -> None:
-        callers = [caller for caller in self.mesh.workloads if _may_have(caller, one, others, self.root)]
+        callers = [
+            caller
+            for caller in self.mesh.workloads
+            if _may_have(caller, one, others, self.root, self.traffic.world.pods)
+        ]
         hidden: dict[PortKey, str] = {}
         directory = make_directory(self.mesh)
         owners: tuple[Owner, ...] = (*self.mesh.workloads, *self.mesh.externals)
@@ -64,7 +69,7 @@ class Scopes:
             for host in called_hosts(directory, owner):
                 blind = [caller for caller in callers if not self._sees(one, caller, owner, host)]
                 for port in owner.ports:
-                    if any(not _is_refused(caller, owner, port) for caller in blind):
+                    if any(not is_refused(caller, owner, port) for caller in blind):
                         hidden[owner.namespace, owner.name, port.number] = owner.name
         if hidden:
             names = ", ".join(f"`{name}`" for name in dict.fromkeys(hidden.values()))
@@ -140,14 +145,14 @@ def _hosts(spec: Fields) -> Iterator[tuple[str, str]]:
 # ---- what is hidden -------------------------------------------------------------------------------------------------
 
 
-def _may_have(caller: ir.Workload, one: _Sidecar, others: Sequence[_Sidecar], root: str) -> bool:
+def _may_have(caller: ir.Workload, one: _Sidecar, others: Sequence[_Sidecar], root: str, pods: PodLabels) -> bool:
     """Whether this may be the Sidecar of some pod of a workload: no other is nearer to all of them, or older."""
-    rank = _rank(caller, one, root)
+    rank = _rank(caller, one, root, pods)
     if rank is None:
         return False
     for other in others:
-        nearer = _rank(caller, other, root)
-        if nearer is None or other is one or not other.labels.items() <= caller.labels.items():
+        nearer = _rank(caller, other, root, pods)
+        if nearer is None or other is one or not pods.are_on_all(other.labels, caller):
             continue
         is_older = nearer == rank and age(one.object) > age(other.object) > ""
         # One that does not name hosts leaves that to the ones behind it.
@@ -156,12 +161,11 @@ def _may_have(caller: ir.Workload, one: _Sidecar, others: Sequence[_Sidecar], ro
     return True
 
 
-def _rank(caller: ir.Workload, one: _Sidecar, root: str) -> int | None:
+def _rank(caller: ir.Workload, one: _Sidecar, root: str, pods: PodLabels) -> int | None:
     """How near a Sidecar is to a workload, the nearest first; None for one that is not for it."""
     home = one.object.namespace or "default"
     if one.labels:
-        pods = (caller.labels, *({**caller.labels, **version.labels} for version in caller.versions))
-        is_for_it = home == caller.namespace and any(one.labels.items() <= pod.items() for pod in pods)
+        is_for_it = home == caller.namespace and pods.are_on_some(one.labels, caller)
         return 0 if is_for_it else None
     if home == caller.namespace:
         return 1
@@ -172,21 +176,3 @@ def _fits(pair: tuple[str, str], namespace: str, host: str) -> bool:
     home, pattern = pair
     is_host = pattern in {"*", host} or (is_wildcard(pattern) and host.endswith(pattern[1:]))
     return home in {"*", namespace} and is_host
-
-
-def _is_refused(caller: ir.Workload, owner: Owner, port: ir.PortPolicy) -> bool:
-    """Whether nothing of what a caller sends to a port arrives, or is answered, wherever the port is known."""
-    itself = (owner.namespace, owner.name)
-    stays = all(
-        isinstance(route.action, ir.Forward)
-        and not route.settings.mirrors
-        and not route.settings.aborts
-        and all((one.namespace, one.service) == itself for one in route.action.destinations)
-        for route in port.routes
-    )
-    lists = [stage.rules for stage in port.access if stage.effect is ir.Effect.ALLOW and not stage.shadow]
-    return stays and any(not _lets_in(rules, caller.identity) for rules in lists)
-
-
-def _lets_in(rules: Iterable[ir.Rule], identity: str) -> bool:
-    return any(principals_check(one.principals)(identity) for one in rules)

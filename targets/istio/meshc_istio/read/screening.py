@@ -15,6 +15,12 @@ from meshc_istio.read.shapes import SPECS, misfits
 
 GROUP: Final = "security.istio.io"
 _VERSIONS: Final = frozenset({f"{GROUP}/v1", f"{GROUP}/v1beta1"})
+_OTHERS: Final = {
+    "networking.istio.io": frozenset({"v1", "v1beta1", "v1alpha3"}),
+    "telemetry.istio.io": frozenset({"v1", "v1alpha1"}),
+}
+"""The versions of the other groups that are read."""
+
 _DRY_RUN: Final = "istio.io/dry-run"
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -45,6 +51,21 @@ def screened(
     return found
 
 
+def standing(objects: Iterable[ConfigObject], account: Account) -> Iterator[ConfigObject]:
+    """The objects without those of other groups that a cluster knows no such kind of, or that have no name; says which these are."""
+    for one in objects:
+        version = _word(one.data.get("apiVersion"))
+        problem = ""
+        if one.group in _OTHERS and version.rpartition("/")[2] not in _OTHERS[one.group]:
+            problem = f"`{one.kind}` of `{version}` is not known"
+        elif one.group in _OTHERS and not one.name:
+            problem = f"a {one.kind} without a name is refused as a whole"
+        if problem:
+            account.not_understood(one, ("apiVersion",) if one.name else ("metadata",), problem, None, *Aspect)
+        else:
+            yield one
+
+
 def is_dry_run(policy: ConfigObject) -> bool:
     """Whether a policy is only tried: evaluated and logged."""
     return _word(_annotations(policy).get(_DRY_RUN)) in _TRUE
@@ -56,6 +77,8 @@ def _problems(one: ConfigObject, root: str) -> Iterator[_Problem]:
     if one.kind not in SPECS or _word(version) not in _VERSIONS:
         yield ("kind",), f"`{one.kind}` of `{version}` is not known"
         return
+    if not one.name:
+        yield ("metadata",), "it has no name, so that it is refused as a whole"
     if not one.namespace:
         yield ("metadata",), "it names no namespace, so where it holds depends on how it is applied"
     value = _annotations(one).get(_DRY_RUN)

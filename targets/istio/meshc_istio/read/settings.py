@@ -28,7 +28,7 @@ _HARMLESS: Final = frozenset(
 )  # fmt: skip
 _TRAVEL: Final = frozenset(
     {
-        "connectTimeout", "defaultServiceExportTo", "enableAutoMtls", "enableEnvoyAccessLogService", "enableTracing", "h2UpgradePolicy", "localityLbSetting", "verifyCertificateAtClient",
+        "connectTimeout", "enableAutoMtls", "enableEnvoyAccessLogService", "enableTracing", "h2UpgradePolicy", "localityLbSetting", "verifyCertificateAtClient",
     }
 )  # fmt: skip
 """What says nothing of access, and may say something of how calls travel or of what is reported."""
@@ -106,13 +106,24 @@ def _default_problems(settings: Mapping[str, object]) -> Iterator[str]:
         return
     for name in sorted(set(defaults) - _HARMLESS_DEFAULTS - {"gatewayTopology", "proxyMetadata"}):
         yield f"what `{name}` of proxies makes of who may call cannot be said"
-    metadata = defaults.get("proxyMetadata", {})
-    for name in sorted(metadata) if isinstance(metadata, Mapping) else ("proxyMetadata",):
-        if not name.startswith(_HARMLESS_METADATA):
-            yield f"what `{name}` of proxies makes of who may call cannot be said"
+    for name in _strange_metadata(defaults.get("proxyMetadata", {})):
+        yield f"what `{name}` of proxies makes of who may call cannot be said"
     hops = _hops(settings)
     if hops is not None and (isinstance(hops, bool) or not isinstance(hops, int) or hops < 0):
         yield "`numTrustedProxies` is no number of proxies"
+
+
+def harmless_default(name: str, value: object) -> bool:
+    """Whether a field of a ProxyConfig says nothing of who may call, nor of how calls travel."""
+    if name == "proxyMetadata":
+        return not any(_strange_metadata(value))
+    return name in _HARMLESS_DEFAULTS - {"tracing", "tracingServiceName"}
+
+
+def _strange_metadata(metadata: object) -> Iterator[str]:
+    for name in sorted(metadata) if isinstance(metadata, Mapping) else ("proxyMetadata",):
+        if not name.startswith(_HARMLESS_METADATA):
+            yield name
 
 
 def _hops(settings: Mapping[str, object]) -> object:

@@ -12,7 +12,7 @@ from meshc import ir
 from meshc.reading.plain import mapping, texts
 from meshc.target import Json
 from meshc_istio.read.account import SERVICE_ACCOUNTS
-from meshc_istio.read.forms import NotSayableError, Said, all_of
+from meshc_istio.read.forms import NotSayableError, Said, all_of, any_of
 
 LOCAL_DOMAIN: Final = "cluster.local"
 """The trust domain that stands for the mesh's own in policies. Source: Istio, trust domain migration, "best practices"."""
@@ -21,6 +21,9 @@ _PARTS: Final = 4
 """`ns/NAMESPACE/sa/ACCOUNT`: identities of another form are compared as they are written."""
 
 _EVERYBODY: Final = ir.AnyPeer()
+
+TOKEN: Final = ir.ClaimIs(("iss",), ir.IsPresent())
+"""That a request has a valid token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +36,11 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Who:
-    """A `source` in the language's terms. `needs_token`: a request with a valid token; None for no word about it."""
+    """A `source` in the language's terms. `token` is what it asks of a request's token; None for no word about it."""
 
     principals: ir.Principals
     condition: Said
-    needs_token: bool | None = None
+    token: ir.Condition | None = None
 
 
 ANYBODY: Final = Who(principals=ir.Principals((_EVERYBODY,)), condition=Said(ir.ALWAYS))
@@ -52,7 +55,8 @@ KNOWN: Final = frozenset(
 
 def who(source: Json, world: World) -> Who:
     """The callers of one source. Raises NotSayableError."""
-    fields = mapping(source)
+    # An empty list says nothing.
+    fields = {name: value for name, value in mapping(source).items() if value not in ([], ())}
     strange = sorted(set(fields) - KNOWN)
     if strange:
         raise NotSayableError(f"the field `{strange[0]}` of a source")
@@ -72,7 +76,7 @@ def who(source: Json, world: World) -> Who:
     return Who(
         principals=ir.Principals(include, tuple(exclude)),
         condition=Said(all_of(addresses), (SERVICE_ACCOUNTS,) if by_namespace else ()),
-        needs_token=_token(fields),
+        token=_token(fields),
     )
 
 
@@ -142,12 +146,21 @@ def blocks(listed: Iterable[str]) -> tuple[ir.IpBlock, ...]:
         raise NotSayableError(str(error)) from error
 
 
-def _token(fields: Mapping[str, Json]) -> bool | None:
-    """Only whether there is a token: who issued it cannot be said of a rule."""
-    found: bool | None = None
-    for name, value in (("requestPrincipals", True), ("notRequestPrincipals", False)):
-        if name in fields:
-            if texts(fields[name]) != ("*",) or found is not None:
-                raise NotSayableError(f"`{name}` other than `*`")
-            found = value
-    return found
+def _token(fields: Mapping[str, Json]) -> ir.Condition | None:
+    """Which tokens a request must have, and must not have. Raises NotSayableError."""
+    named, excepted = texts(fields.get("requestPrincipals")), texts(fields.get("notRequestPrincipals"))
+    if not named and not excepted:
+        return None
+    found = [any_of(map(_request_principal, named))] if named else []
+    return all_of((*found, ir.Not(any_of(map(_request_principal, excepted))))) if excepted else found[0]
+
+
+def _request_principal(form: str) -> ir.Condition:
+    """A principal of a token, which is its issuer and its subject with a slash between; every token has an issuer."""
+    if form == "*":
+        return TOKEN
+    issuer, slash, subject = form.rpartition("/")
+    parts = [ir.ClaimIs((name,), ir.Equals(text)) for name, text in (("iss", issuer), ("sub", subject)) if text != "*"]
+    if not slash or not parts or any("*" in text for text in (issuer, subject) if text != "*"):
+        raise NotSayableError(f"tokens by the pattern `{form}`")
+    return all_of(parts) if len(parts) > 1 or issuer != "*" else all_of((TOKEN, *parts))

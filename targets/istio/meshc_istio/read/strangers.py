@@ -22,7 +22,7 @@ def check_strangers(objects: Mapping[str, Sequence[ConfigObject]], world: World,
         for one in objects.get(kind, ()):
             hosts = _hosts(one, world)
             strange = [host for host in hosts if not _is_known(host, world)]
-            around = tuple(_around(strange, world)) if strange else ()
+            around = tuple(dict.fromkeys((*_around(strange, world), *_called(one, strange, world)))) if strange else ()
             is_mine = (one.namespace or "default") in homes
             if around or (strange and is_mine and len(strange) == len(hosts)):
                 message = f"`{one.name}`: `{strange[0]}` is none of the known hosts"
@@ -42,6 +42,14 @@ def _hosts(one: ConfigObject, world: World) -> tuple[str, ...]:
 def _is_known(host: str, world: World) -> bool:
     """Whether a host is a known one, or a wildcard that holds one."""
     return host in world.hosts or (host.startswith("*") and any(name.endswith(host[1:]) for name in world.hosts))
+
+
+def _called(one: ConfigObject, hosts: Iterable[str], world: World) -> Iterable[PortKey]:
+    """The ports of services that callers may call by a host that is not their full name, which routes do not go by."""
+    for service in world.mesh.workloads if one.kind == "VirtualService" else ():
+        short = f"{service.name}.{service.namespace}"
+        if not {short, f"{short}.svc"}.isdisjoint(hosts):
+            yield from world.keys(service)
 
 
 def _around(hosts: Iterable[str], world: World) -> Iterable[PortKey]:

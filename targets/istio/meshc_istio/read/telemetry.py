@@ -4,60 +4,121 @@ What is nearest to a workload holds, section by section: the mesh's, the namespa
 is passed over, as Istio does. Source: Istio's API reference, Telemetry.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from meshc import ir
-from meshc.reading import Aspect, ConfigObject
+from meshc.reading import Aspect, ConfigObject, Step
 from meshc.reading.plain import items, mapping, texts
 from meshc.source import Span
 from meshc.target import Json
-from meshc_istio.read.account import Account
+from meshc_istio.read.account import LOG_LINES, PROVIDERS, Account, PortKey
 from meshc_istio.read.attached import Attached, Level
 from meshc_istio.read.fields import Fields, NotReadError
+from meshc_istio.telemetry import LOG_FIELDS, LOG_FILE, log_text
 
 _SAMPLED: Final = 1.0
 _SECTIONS: Final = ("accessLogging", "tracing", "metrics")
 
 
+_BUILT_IN: Final[Mapping[str, Mapping[str, Json]]] = {
+    "envoy": {"envoyFileAccessLog": {"path": LOG_FILE}},
+    "prometheus": {"prometheus": {}},
+}
+"""Providers that a mesh has even if its MeshConfig does not name them. Source: `pkg/config/mesh/mesh.go`."""
+
+_LINES: Final = ({"labels": LOG_FIELDS}, {"text": log_text(LOG_FIELDS.values())})
+"""Formats that are the language's own."""
+
+
 @dataclass(slots=True)
 class Providers:
-    """The `extensionProviders` of MeshConfig by name, and those that hold where an object names none."""
+    """The `extensionProviders` of MeshConfig by name, and what holds where an object names none; `config` is MeshConfig, if given."""
 
-    by_name: dict[str, Mapping[str, Json]] = field(default_factory=dict)
+    config: ConfigObject | None
+    account: Account
+    by_name: dict[str, tuple[Mapping[str, Json], tuple[Step, ...]]] = field(default_factory=dict)
     defaults: Mapping[str, Json] = field(default_factory=dict)
-    log: str | None = None
-    """The format of the log that there is where no object says anything of logs."""
+    unread: dict[str, list[PortKey]] = field(default_factory=dict)
+    """Where the log of all sidecars goes that cannot be said, and the ports that it is of."""
 
     @staticmethod
-    def of(settings: Mapping[str, Json]) -> "Providers":
+    def of(config: ConfigObject | None, account: Account) -> "Providers":
         """The providers of a MeshConfig."""
-        listed = [mapping(one) for one in items(settings.get("extensionProviders"))]
-        by_name = {str(one["name"]): one for one in listed if "name" in one}
-        form = "json" if settings.get("accessLogEncoding") == "JSON" else "text"
-        log = form if settings.get("accessLogFile") else None
-        return Providers(by_name=by_name, defaults=mapping(settings.get("defaultProviders")), log=log)
+        found: dict[str, tuple[Mapping[str, Json], tuple[Step, ...]]] = {
+            name: (one, ()) for name, one in _BUILT_IN.items()
+        }
+        settings = _settings(config)
+        for number, one in enumerate(items(settings.get("extensionProviders"))):
+            fields = mapping(one)
+            if "name" in fields:
+                found[str(fields["name"])] = (fields, ("meshConfig", "extensionProviders", number))
+        return Providers(
+            config=config, account=account, by_name=found, defaults=mapping(settings.get("defaultProviders"))
+        )
 
-    def named(self, entry: Fields, section: str) -> Iterator[Mapping[str, Json]]:
-        """The providers of an entry that there are."""
+    def named(self, entry: Fields, section: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
+        """The providers of an entry that there are; without a MeshConfig, those that every mesh has."""
         named = []
         for one in entry.items("providers"):
             named.append(one.text("name") or "")
             one.finish()
         for name in named or texts(self.defaults.get(section)):
             if name in self.by_name:
-                yield self.by_name[name]
+                yield name, self.by_name[name][0]
+            elif self.config is None:
+                self.account.taken_for_granted(PROVIDERS, entry.where, *entry.steps)
+
+    def usual_log(self, ports: Iterable[PortKey]) -> str | None:
+        """The format of the log that there is where no object says anything of logs; `ports` are those that it would be of."""
+        settings = _settings(self.config)
+        path = settings.get("accessLogFile")
+        if self.config is None or not path:
+            return None
+        if path != LOG_FILE:
+            self.unread.setdefault(str(path), []).extend(ports)
+            return None
+        self.account.taken_for_granted(LOG_LINES, self.config, "meshConfig", "accessLogFile")
+        return "json" if settings.get("accessLogEncoding") == "JSON" else "text"
+
+    def finish(self) -> None:
+        """Say what of MeshConfig was not understood, once for all workloads."""
+        if self.config is None:
+            return
+        for path, ports in self.unread.items():
+            message = f"a log that goes to `{path}` cannot be said"
+            self.account.not_understood(self.config, ("meshConfig", "accessLogFile"), message, ports, Aspect.SETTINGS)
+
+    def log(self, name: str, at: Fields) -> str:
+        """The format of a log. Raises NotReadError."""
+        provider, steps = self.by_name[name]
+        if "envoyFileAccessLog" not in provider:
+            raise at.error(f"logs to the provider `{name}`")
+        said = mapping(provider["envoyFileAccessLog"])
+        if said.get("path", LOG_FILE) != LOG_FILE or set(said) - {"path", "logFormat"}:
+            raise NotReadError(f"logs to `{said.get('path')}` by the provider `{name}`", steps, self.config)
+        form = mapping(said.get("logFormat"))
+        if form not in _LINES:
+            where = at.where if self.config is None else self.config
+            self.account.taken_for_granted(LOG_LINES, where, *steps)
+        return "json" if "labels" in form else "text"
+
+
+def _settings(config: ConfigObject | None) -> Mapping[str, Json]:
+    return mapping(None if config is None else config.data.get("meshConfig"))
 
 
 def telemetry_of(
     workload: ir.Workload, attached: Sequence[Attached], providers: Providers, account: Account
 ) -> ir.Telemetry:
     """What a workload's sidecar reports."""
-    written = () if providers.log is None else (providers.log,)
-    logs = tuple(ir.AccessLog(format=one, condition=ir.ALWAYS, span=workload.span) for one in written)
-    found = ir.Telemetry(access_logs=logs)
     keys = tuple((workload.namespace, workload.name, port.number) for port in workload.ports)
+    usual = providers.usual_log(keys) if _nearest(attached, "accessLogging", workload, Account()) is None else None
+    written = () if usual is None else (usual,)
+    found = ir.Telemetry(
+        access_logs=tuple(ir.AccessLog(format=one, condition=ir.ALWAYS, span=workload.span) for one in written)
+    )
     for section in _SECTIONS:
         one = _nearest(attached, section, workload, account)
         if one is None:
@@ -69,7 +130,7 @@ def telemetry_of(
             found = _with(found, section, spec.items(section), providers, one.span("spec", section))
         except NotReadError as error:
             message = f"`{one.name}`: {error} cannot be said"
-            account.not_understood(one, error.steps, message, keys, Aspect.SETTINGS)
+            account.not_understood(error.where or one, error.steps, message, keys, Aspect.SETTINGS)
     return found
 
 
@@ -112,12 +173,9 @@ def _logs(entry: Fields, providers: Providers) -> Iterator[ir.AccessLog]:
     if match is not None and match.text("mode") not in {None, "CLIENT_AND_SERVER"}:
         raise match.error("logs of one side alone")
     entry.finish()
-    for provider in () if is_off else found:
-        if "envoyFileAccessLog" not in provider:
-            raise entry.error(f"logs to the provider `{provider['name']}`")
-        form = mapping(mapping(provider["envoyFileAccessLog"]).get("logFormat"))
-        word = "json" if "labels" in form else "text"
-        yield ir.AccessLog(format=word, condition=ir.ALWAYS, span=entry.where.span(*entry.steps))
+    for name, _ in () if is_off else found:
+        form = providers.log(name, entry)
+        yield ir.AccessLog(format=form, condition=ir.ALWAYS, span=entry.where.span(*entry.steps))
 
 
 def _traces(entry: Fields, providers: Providers) -> Iterator[ir.Trace]:
@@ -125,10 +183,10 @@ def _traces(entry: Fields, providers: Providers) -> Iterator[ir.Trace]:
     share = entry.number("randomSamplingPercentage")
     is_off = entry.flag("disableSpanReporting")
     entry.finish()
-    for provider in () if is_off else found:
+    for name, provider in () if is_off else found:
         collector = mapping(provider.get("opentelemetry"))
         if not collector or set(collector) - {"service", "port", "maxTagLength"}:
-            raise entry.error(f"traces to the provider `{provider['name']}`")
+            raise entry.error(f"traces to the provider `{name}`")
         yield ir.Trace(
             percent=_SAMPLED if share is None else float(share),
             collector=f"{collector.get('service')}:{collector.get('port')}",
@@ -139,7 +197,7 @@ def _traces(entry: Fields, providers: Providers) -> Iterator[ir.Trace]:
 def _has_metrics(entry: Fields, providers: Providers) -> bool:
     found = list(providers.named(entry, "metrics"))
     entry.finish()
-    strange = [one for one in found if "prometheus" not in one]
+    strange = [name for name, one in found if "prometheus" not in one]
     if strange:
-        raise entry.error(f"metrics of the provider `{strange[0]['name']}`")
+        raise entry.error(f"metrics of the provider `{strange[0]}`")
     return bool(found)

@@ -4,22 +4,25 @@ What routes and rules of callers' proxies say of a port goes into its routes and
 all retries that lead there.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from meshc import ir
 from meshc.reading import Aspect, ConfigObject
-from meshc.reading.plain import mapping
+from meshc.reading.plain import mapping, texts
 from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import NO_ESCAPES, SUBSETS, Account
 from meshc_istio.read.actions import DEFAULT_RETRY, Around, Target, read_retry
-from meshc_istio.read.choosing import rules_by_host, services_by_host
+from meshc_istio.read.choosing import for_everybody, rules_by_host, services_by_host
 from meshc_istio.read.delegates import Delegates
 from meshc_istio.read.destinations import Destinations, with_versions
 from meshc_istio.read.exports import ELSEWHERE, Exports
 from meshc_istio.read.fields import Fields, NotReadError
+from meshc_istio.read.matching import MESH_GATEWAY
 from meshc_istio.read.policies import Policy
+from meshc_istio.read.refusals import only_of
 from meshc_istio.read.routing import SAME_PORT, Routing
 from meshc_istio.read.strangers import check_strangers
 from meshc_istio.read.world import World
@@ -31,6 +34,7 @@ _ESCAPES: Final = frozenset(
 )
 """Paths that the language does not take, as expressions for them."""
 
+_HOST: Final = re.compile(r"(?:\*\.?)?[-_.A-Za-z0-9]*")
 _BOTH: Final = (Aspect.ACCESS, Aspect.ROUTING)
 
 
@@ -92,8 +96,8 @@ class Traffic:
         routes: list[ir.Route] = []
         for caller, listed in sorted(found.items()):
             if caller != ELSEWHERE and listed != usual:
-                prefix = f"spiffe://{self.world.mesh.trust_domain}/ns/{caller}/sa/"
-                routes += (own for one in listed if (own := _only_of(one, prefix)) is not None)
+                domain = self.world.mesh.trust_domain
+                routes += (own for one in listed if (own := only_of(one, domain, caller)) is not None)
         return (*routes, *usual)
 
     def _policy(self, owner: Owner, port: ir.PortPolicy, host: str) -> Policy:
@@ -201,22 +205,6 @@ class Traffic:
         return min((one for one in said if one is not None), default=None)
 
 
-def _only_of(route: ir.Route, prefix: str) -> ir.Route | None:
-    """The route for those of its callers whose identity starts so; None if there are none."""
-    if route.callers is None:
-        return replace(route, callers=ir.Principals((ir.IdentityPrefix(prefix),)))
-    mine = tuple(one for one in route.callers.include if _is_of(one, prefix))
-    return replace(route, callers=replace(route.callers, include=mine)) if mine else None
-
-
-def _is_of(caller: ir.Principal, prefix: str) -> bool:
-    match caller:
-        case ir.ExactIdentity(identity=text) | ir.IdentityPrefix(prefix=text):
-            return text.startswith(prefix)
-        case _:
-            return False
-
-
 def _refuses_escapes(route: ir.Route) -> bool:
     """Whether every request with such a path is answered 400 before anything else is asked."""
     is_for_all = not route.methods and route.condition == ir.ALWAYS and route.callers is None
@@ -230,26 +218,30 @@ def _port_of(owner: Owner, number: int) -> ir.PortPolicy | None:
 
 def make_traffic(
     objects: Mapping[str, Sequence[ConfigObject]],
-    mesh: ir.Mesh,
+    world: World,
     root: str,
     settings: ConfigObject | None,
     account: Account,
 ) -> Traffic:
     """The reader of a mesh's traffic; `objects` are those of `networking.istio.io`, by kind."""
-    world = World(mesh)
     exports = Exports(mapping(None if settings is None else settings.data.get("meshConfig")))
-    _, others = services_by_host(objects.get("VirtualService", ()), world)
+    objects = {**objects, "VirtualService": [*_taken(objects.get("VirtualService", ()), world, account)]}
+    _, others = services_by_host(objects["VirtualService"], world)
     for one in others:
         message = f"`{one.name}`: routes of gateways cannot be said"
         account.not_understood(one, ("spec", "gateways"), message, (), Aspect.ROUTING)
     check_strangers(objects, world, account)
+    plain, partial = for_everybody(objects.get("DestinationRule", ()), world, account)
+    objects = {**objects, "DestinationRule": plain}
     named = {(one.namespace or "default", one.name): one for one in objects.get("VirtualService", ())}
     retry, delegates = _retry_of(settings, account), Delegates(named)
 
     def view(caller: str) -> Routing:
         services, _ = services_by_host(exports.visible(objects.get("VirtualService", ()), caller), world)
         rules = rules_by_host(exports.rules(objects.get("DestinationRule", ()), caller), world)
-        destinations = Destinations(rules=rules, caller=caller, world=world, root=root, account=account)
+        destinations = Destinations(
+            rules=rules, caller=caller, world=world, root=root, account=account, partial=partial
+        )
         around = Around(resolve=_Resolver(world, destinations, account).resolve, default_retry=retry)
         return Routing(
             world=world,
@@ -261,9 +253,32 @@ def make_traffic(
         )
 
     special = exports.special(objects, world)
-    namespaces = frozenset(one.namespace for one in mesh.workloads)
+    namespaces = frozenset(one.namespace for one in world.mesh.workloads)
     views = {caller: view(caller) for caller in (*sorted(special & namespaces), ELSEWHERE)}
     return Traffic(world=world, account=account, views=views, namespaces=namespaces)
+
+
+def _taken(services: Iterable[ConfigObject], world: World, account: Account) -> Iterator[ConfigObject]:
+    """The VirtualServices that Istio takes: none for all hosts that callers in the mesh heed, and none that names a host twice."""
+    for one in services:
+        spec, home = mapping(one.data.get("spec")), one.namespace or "default"
+        gateways, hosts = texts(spec.get("gateways")), texts(spec.get("hosts"))
+        owners: Iterable[Owner] = ()
+        what = ""
+        if "*" in hosts and (not gateways or MESH_GATEWAY in gateways):
+            owners, what = (
+                (each for each in world.mesh.workloads if each.namespace == home),
+                "routes for all hosts in the mesh",
+            )
+        elif len(set(hosts)) < len(hosts) or not all(map(_HOST.fullmatch, hosts)):
+            named = (world.hosts.get(world.full(host, home)) for host in dict.fromkeys(hosts))
+            owners, what = (each for each in named if each is not None), "routes for a host twice, or for what is none"
+        if what:
+            ports = (key for each in owners for key in world.keys(each))
+            message = f"`{one.name}`: Istio refuses {what}"
+            account.not_understood(one, ("spec", "hosts"), message, ports, Aspect.ROUTING, Aspect.SETTINGS)
+        else:
+            yield one
 
 
 def _retry_of(settings: ConfigObject | None, account: Account) -> ir.Retry | None:
@@ -307,6 +322,8 @@ class _Resolver:
         said = self.destinations.of(host)
         if subset in said.subsets:
             return replace(plain, version=said.subsets[subset].version)
+        if said.is_partial:
+            raise target.error(f"the subset `{subset}` of `{name}`, whose rules are not all understood,")
         if said.is_said or not isinstance(owner, ir.Workload):
             return None
         # The rule of the host is not among the objects: as files are that people keep apart.

@@ -1,12 +1,13 @@
 """What hosts, ports and labels mean in the mesh that is known: services by their names, callers by their pods."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from meshc import ir
 from meshc_istio.directory import Owner, called_number
 from meshc_istio.read.account import PortKey
 from meshc_istio.read.fields import NotReadError
+from meshc_istio.read.pod_labels import PodLabels
 
 
 @dataclass(slots=True)
@@ -14,6 +15,7 @@ class World:
     """The known mesh by names. Of an external, a port is known by the number that applications call."""
 
     mesh: ir.Mesh
+    pods: PodLabels = field(default_factory=PodLabels)
     hosts: dict[str, Owner] = field(default_factory=dict)
     owners: dict[tuple[str, str], Owner] = field(default_factory=dict)
     numbers: dict[tuple[str, str], dict[int, ir.PortPolicy]] = field(default_factory=dict)
@@ -28,7 +30,7 @@ class World:
             self.hosts |= {name: owner for name in names if name not in self.hosts}
             self.numbers[owner.namespace, owner.name] = {called_number(owner, one): one for one in owner.ports}
         for one in self.mesh.workloads:
-            for label in {label for labels in _pods(one) for label in labels.items()}:
+            for label in {label for labels in self.pods.variants(one) for label in labels.items()}:
                 self._carriers.setdefault(label, []).append(one)
 
     def host(self, workload: ir.Workload) -> str:
@@ -36,8 +38,10 @@ class World:
         return f"{workload.name}.{workload.namespace}.svc.{self.mesh.cluster_domain}"
 
     def full(self, host: str, namespace: str) -> str:
-        """A host as it is meant in an object of a namespace: one without a dot is a service of that namespace."""
-        return host.lower() if "." in host else f"{host.lower()}.{namespace}.svc.{self.mesh.cluster_domain}"
+        """A host as it is meant in an object of a namespace: one without a dot is a service of that namespace; `*` is every host."""
+        return (
+            host.lower() if "." in host or host == "*" else f"{host.lower()}.{namespace}.svc.{self.mesh.cluster_domain}"
+        )
 
     def port(self, owner: Owner, number: int) -> ir.PortPolicy | None:
         """The port that is called by a number."""
@@ -63,9 +67,8 @@ class World:
             return ir.Principals((ir.IdentityPrefix(f"spiffe://{self.mesh.trust_domain}/ns/{namespace}/sa/"),))
         carriers = min((self._carriers.get(label, []) for label in labels.items()), key=len)
         here = [one for one in carriers if namespace in {None, "", one.namespace}]
-        wanted = labels.items()
-        meant = [one for one in here if wanted <= one.labels.items()]
-        partly = [one for one in here if one not in meant and any(wanted <= pod.items() for pod in _pods(one))]
+        meant = [one for one in here if self.pods.are_on_all(labels, one)]
+        partly = [one for one in here if one not in meant and self.pods.are_on_some(labels, one)]
         if partly:
             raise NotReadError(f"callers by labels that some pods of `{partly[0].name}` carry alone")
         if not meant:
@@ -90,7 +93,3 @@ class World:
         if len(picked) > 1:
             raise NotReadError(f"the subset `{name}`, which several versions belong to,")
         return picked[0]
-
-
-def _pods(one: ir.Workload) -> Iterable[Mapping[str, str]]:
-    return (one.labels, *({**one.labels, **version.labels} for version in one.versions))

@@ -12,6 +12,7 @@ from meshc import ir
 from meshc.reading import Aspect, ConfigObject
 from meshc_linkerd.read.account import Account, NotUnderstoodError
 from meshc_linkerd.read.fields import Fields
+from meshc_linkerd.read.outbound import plain_route
 
 _GLOBAL: Final = "linkerd-egress"
 
@@ -23,7 +24,7 @@ def read_externals(known: ir.Mesh, networks: Sequence[ConfigObject], account: Ac
     namespaces = sorted({one.namespace for one in known.workloads})
     found = []
     for external in known.externals:
-        ports = tuple(replace(port, routes=(_plain(external, port),)) for port in external.ports)
+        ports = tuple(replace(port, routes=(plain_route(external, port),)) for port in external.ports)
         if _GLOBAL in spans or (namespaces and set(namespaces) <= spans.keys()):
             span = spans.get(_GLOBAL) or spans[namespaces[0]]
             stage = ir.Stage(effect=ir.Effect.ALLOW, rules=(), span=span)
@@ -54,16 +55,3 @@ def _denied(namespaces: Iterable[str], known: ir.Mesh, source: ConfigObject) -> 
     span = source.span("spec")
     rule = ir.Rule(identifier="egress", principals=ir.Principals(prefixes), condition=ir.ALWAYS, span=span)
     return ir.Stage(effect=ir.Effect.DENY, rules=(rule,) if prefixes else (), span=span)
-
-
-def _plain(external: ir.External, port: ir.PortPolicy) -> ir.Route:
-    itself = ir.Destination(namespace=external.namespace, service=external.name, port=port.number)
-    return ir.Route(
-        methods=(),
-        path=ir.ANY_PATH,
-        condition=ir.ALWAYS,
-        callers=None,
-        action=ir.Forward(destinations=(itself,)),
-        settings=ir.Settings(),
-        span=port.span,
-    )

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from meshc import ir
 from meshc_linkerd.grpc_retries import WORDS as GRPC_WORDS
+from meshc_linkerd.read.outbound import plain_route
 from meshc_linkerd.retry_codes import FIVE, GATEWAY, canonical
 from meshc_linkerd.segments import PLAIN_PATH
 
@@ -32,7 +33,7 @@ def expressed_external(external: ir.External) -> ir.External:
             access=(closed,),
             jwts=(),
             limits=(),
-            routes=(_plain(external, port),),
+            routes=(plain_route(external, port),),
             settings=ir.Settings(),
         )
         for port in external.ports
@@ -42,7 +43,7 @@ def expressed_external(external: ir.External) -> ir.External:
 
 def _port(workload: ir.Workload, port: ir.PortPolicy, ejection: ir.OutlierDetection | None) -> ir.PortPolicy:
     if not port.protocol.is_http:
-        return replace(port, routes=(_plain(workload, port),), settings=ir.Settings(), limits=())
+        return replace(port, routes=(plain_route(workload, port),), settings=ir.Settings(), limits=())
     outlier = None
     if ejection is not None:
         outlier = ir.OutlierDetection(
@@ -56,19 +57,6 @@ def _port(workload: ir.Workload, port: ir.PortPolicy, ejection: ir.OutlierDetect
         routes=tuple(map(_route, port.routes)),
         settings=ir.Settings(outlier_detection=outlier),
         limits=_limits(port.limits),
-    )
-
-
-def _plain(owner: ir.Workload | ir.External, port: ir.PortPolicy) -> ir.Route:
-    itself = ir.Destination(namespace=owner.namespace, service=owner.name, port=port.number)
-    return ir.Route(
-        methods=(),
-        path=ir.ANY_PATH,
-        condition=ir.ALWAYS,
-        callers=None,
-        action=ir.Forward(destinations=(itself,)),
-        settings=ir.Settings(),
-        span=port.span,
     )
 
 

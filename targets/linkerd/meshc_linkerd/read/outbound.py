@@ -50,13 +50,13 @@ class Outbound:
         attached = self._attached(workload, port)
         if not port.protocol.is_http:
             self._check_connections(attached, key)
-            return (plain_route(workload, port, ir.Settings()),)
+            return (plain_route(workload, port),)
         try:
             return tuple(self._routes(workload, port, attached))
         except NotUnderstoodError as error:
             source = attached[0] if attached else self._source(workload)
             self.account.not_understood(source, error, (key,), *TRAVEL)
-            return (plain_route(workload, port, ir.Settings()),)
+            return (plain_route(workload, port),)
 
     def _attached(self, workload: ir.Workload, port: ir.PortPolicy) -> list[ConfigObject]:
         found: dict[int, ConfigObject] = {}
@@ -79,16 +79,12 @@ class Outbound:
         self, workload: ir.Workload, port: ir.PortPolicy, attached: Sequence[ConfigObject]
     ) -> Iterator[ir.Route]:
         key = (workload.namespace, workload.name, port.number)
-        unread = self.services.unread_as_http(workload, port)
         notes = self.services.notes(workload)
         is_grpc = any(one.kind == _GRPC for one in attached)
         own = [one for one in attached if one.kind == (_GRPC if is_grpc else _HTTP)]
         if not own:
             self._check_connections(attached, key)
         said = notes.said(is_grpc=is_grpc)
-        if unread is not None and (own or said != Said()):
-            message = "callers pass this port on as connections, without a look at routes, timeouts and retries"
-            self.account.not_understood(unread, NotUnderstoodError(message, "spec", "ports"), (key,), *TRAVEL)
         choices: list[Choice] = []
         for one in own:
             try:
@@ -167,9 +163,10 @@ class Outbound:
             )
 
 
-def plain_route(workload: ir.Workload, port: ir.PortPolicy, settings: ir.Settings) -> ir.Route:
+def plain_route(owner: ir.Workload | ir.External, port: ir.PortPolicy, settings: ir.Settings | None = None) -> ir.Route:
     """What becomes of calls that no route is about: they go to the port itself."""
-    itself = ir.Destination(namespace=workload.namespace, service=workload.name, port=port.number)
+    settings = settings or ir.Settings()
+    itself = ir.Destination(namespace=owner.namespace, service=owner.name, port=port.number)
     return _route(ir.Forward(destinations=(itself,)), settings, port.span, None)
 
 

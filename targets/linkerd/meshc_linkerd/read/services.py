@@ -4,10 +4,11 @@ A Service of another name than any known one is known by the pods that it select
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from meshc import ir
-from meshc.reading import ConfigObject
+from meshc.reading import ConfigObject, Step
 from meshc.reading.plain import items, mapping
 from meshc.target import Json
 from meshc_linkerd.read.account import COMPONENT, MISSING, TRAVEL, Account
@@ -19,6 +20,20 @@ _DEFAULT: Final = "default"
 _HTTP: Final = frozenset({"", "http", "kubernetes.io/h2c"})
 """What `appProtocol` may be of a port whose requests callers' proxies look at; they pass others on as connections."""
 _OPAQUE: Final = frozenset({"config.linkerd.io/opaque-ports", "config.linkerd.io/skip-outbound-ports"})
+
+
+_CONNECTIONS: Final = (
+    "callers pass this port on as connections, without a look at routes, timeouts, retries and ejection"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unrouted:
+    """What makes callers send requests to a Service without a look at its routes: where that stands, and why."""
+
+    source: ConfigObject
+    steps: tuple[Step, ...]
+    message: str
 
 
 class Services:
@@ -51,16 +66,18 @@ class Services:
             found |= {key: (value, one) for key, value in written.items()}
         return Notes(found)
 
-    def unread_as_http(self, workload: ir.Workload, port: ir.PortPolicy) -> ConfigObject | None:
-        """The Service that makes callers pass a port on as a connection, unread; None where none does."""
+    def unrouted(self, workload: ir.Workload, port: ir.PortPolicy) -> Unrouted | None:
+        """What makes callers send requests to a port without a look at routes, timeouts, retries and ejection; None for nothing."""
         for one in self._objects.get((workload.namespace, workload.name), ()):
+            if (found := _unrouted(one)) is not None:
+                return found
             written = mapping(mapping(one.data.get("metadata")).get("annotations"))
-            if _OPAQUE & written.keys():
-                return one
-            for entry in items(mapping(one.data.get("spec")).get("ports")):
+            for name in sorted(_OPAQUE & written.keys()):
+                return Unrouted(one, ("metadata", "annotations", name), _CONNECTIONS)
+            for number, entry in enumerate(items(mapping(one.data.get("spec")).get("ports"))):
                 fields = mapping(entry)
                 if fields.get("port") == port.number and str(fields.get("appProtocol") or "") not in _HTTP:
-                    return one
+                    return Unrouted(one, ("spec", "ports", number, "appProtocol"), _CONNECTIONS)
         return None
 
     def locality(self, workload: ir.Workload) -> ir.Locality | None:
@@ -84,6 +101,9 @@ class Services:
             raise ref.error(f"a backend of the kind `{kind}` is not understood", "kind")
         if number is None:
             raise ref.error("a Service as a backend needs a port", "port")
+        for one in self._objects.get((place, name), ()):
+            if _unrouted(one) is not None:
+                raise ref.error(f"`{name}` has no address of its own, so as a backend it is not understood", "name")
         known = self._workloads.get((place, name))
         if known is not None:
             if all(port.number != number for port in known.ports):
@@ -125,6 +145,17 @@ class Services:
             for version in workload.versions:
                 if wanted <= {**workload.labels, **version.labels}.items():
                     yield workload, version.name
+
+
+def _unrouted(one: ConfigObject) -> Unrouted | None:
+    """A Service without an address of its own, which Linkerd takes for no parent of routes; None for any other."""
+    spec = mapping(one.data.get("spec"))
+    if spec.get("type") == "ExternalName":
+        return Unrouted(one, ("spec", "type"), "calls of an ExternalName go elsewhere, without a look at routes")
+    if spec.get("clusterIP") == "None":
+        message = "callers of a headless Service call its pods by their addresses, without a look at routes"
+        return Unrouted(one, ("spec", "clusterIP"), message)
+    return None
 
 
 def _target(entry: Fields) -> int | str:

@@ -27,7 +27,14 @@ class Travel:
         """A port with its routes and the settings of its connections."""
         profiles = self._profiles(workload)
         routes = self._by_profile(workload, port, profiles) if profiles else self.outbound.port(workload, port)
-        return replace(port, routes=routes, settings=self._settings(workload, port, has_profile=bool(profiles)))
+        settings = self._settings(workload, port, has_profile=bool(profiles))
+        unrouted = self.services.unrouted(workload, port)
+        is_plain = routes == (plain_route(workload, port),) and settings.outlier_detection is None
+        if unrouted is not None and not is_plain:
+            key = (workload.namespace, workload.name, port.number)
+            error = NotUnderstoodError(unrouted.message, *unrouted.steps)
+            self.account.not_understood(unrouted.source, error, (key,), *TRAVEL)
+        return replace(port, routes=routes, settings=settings)
 
     def _profiles(self, workload: ir.Workload) -> list[ConfigObject]:
         """The profiles of a service that say anything of calls."""
@@ -47,7 +54,7 @@ class Travel:
     def _by_profile(
         self, workload: ir.Workload, port: ir.PortPolicy, profiles: Sequence[ConfigObject]
     ) -> tuple[ir.Route, ...]:
-        plain = plain_route(workload, port, ir.Settings())
+        plain = plain_route(workload, port)
         if not port.protocol.is_http:
             return (plain,)
         if len(profiles) > 1 or profiles[0].namespace != workload.namespace:

@@ -1,23 +1,21 @@
 """What real Envoys say of themselves: their config dumps read as the files that they were started with."""
 
 import json
-import os
 import subprocess
 import time
-import traceback
 import urllib.request
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked import run_forked
 from meshc.cli import main
 from meshc.difference.compare import Comparer
 from meshc.difference.model import Side
 from meshc.engine.authority import Authority
-from meshc.engine.network import isolate
+from meshc.engine.network import Network
 from meshc.engine.processes import find_envoy
 from meshc.frontend import analyze
 from meshc.ir import Mesh
@@ -51,24 +49,6 @@ def _secrets(mesh: Mesh, folder: Path) -> None:
     found.key.rename(folder / "key.pem")
     for domain in mesh.trust_domains:
         (folder / f"{domain}.pem").write_bytes(authority.bundle)
-
-
-def _in_child(work: Callable[[], None], report: Path) -> None:
-    """Run in a child that has a network of its own."""
-    with warnings.catch_warnings():
-        # The child has one thread, whatever the test runner has.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            isolate()
-            work()
-        except BaseException:  # noqa: BLE001
-            report.write_text(traceback.format_exc(), encoding="utf-8")
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert status == 0, report.read_text(encoding="utf-8") if report.exists() else f"wait status {status}"
 
 
 def _dump(file: Path, out: Path) -> None:
@@ -105,11 +85,11 @@ def dumps(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
         text = json.dumps(one.resources[0], default=dict)
         (files / f"{name}.json").write_text(text, encoding="utf-8")
 
-    def run() -> None:
+    def run(_: Network) -> None:
         for name in names:
             _dump(files / f"{name}.json", found / f"{name}.json")
 
-    _in_child(run, folder / "failure.txt")
+    run_forked(run, folder / "failure.txt")
     for one in found.glob("*.err"):
         one.unlink()
     return {"secrets": str(secrets), "found": found, "files": files, "mesh": mesh}

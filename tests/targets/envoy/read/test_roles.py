@@ -8,7 +8,7 @@ import pytest
 
 from meshc.cli import main
 from meshc.ir import Mesh
-from meshc.reading import Reading, bare, objects_of_source
+from meshc.reading import Aspect, Reading, bare, objects_of_source
 from meshc.source import SourceFile
 from meshc_envoy.read import read
 from meshc_harness.compare import analyze_text
@@ -248,3 +248,21 @@ def test_a_sidecar_of_nobody_says_what_to_write() -> None:
     hint = "write its service's namespace and name as the node id, `<namespace>/<service>`"
     messages = [one.message for one in reading.unknown if one.ports is None]
     assert messages == [f"whose sidecar `pod-7` is, is not known: {hint}"]
+
+
+@pytest.mark.parametrize(
+    ("written", "left", "message"),
+    [
+        ("          stream_idle_timeout: 0s\n", "", "a time limit"),
+        (", timeout: 0s, idle_timeout: 0s", "", "a time limit"),
+        ("max_connections: 4294967295", "max_connections: 10", "bounds of the application's own connections"),
+    ],
+)
+def test_what_a_server_bounds_leaves_known_who_may_call(written: str, left: str, message: str) -> None:
+    assert written in PAYMENTS
+    whole, bounded = _read(PAYMENTS), _read(PAYMENTS.replace(written, left))
+    assert not any(message in one.message for one in whole.unknown)
+    found = [one for one in bounded.unknown if message in one.message]
+    assert [one.aspects for one in found] == [{Aspect.SETTINGS}]
+    assert len(bounded.unknown) == len(whole.unknown) + 1
+    assert bounded.mesh.workloads == whole.mesh.workloads

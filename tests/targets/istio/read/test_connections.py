@@ -132,3 +132,47 @@ def test_servers_outside_that_nobody_verifies_are_not_understood() -> None:
         ("subjectAltNames: [books.example]", "subjectAltNames: [evil.example]"),
     ):
         assert read_live(ENTRY + object_text("DestinationRule", TLS.replace(old, new)), has_books=False).unknown
+
+
+@pytest.mark.parametrize(
+    ("aside", "field"),
+    [
+        ("connectionPool: {http: {maxRequestsPerConnection: 1, http2MaxRequests: 7}}", "maxRequestsPerConnection"),
+        ("connectionPool: {http: {idleTimeout: 1m, http2MaxRequests: 7}}", "idleTimeout"),
+        ("connectionPool: {http: {maxConcurrentStreams: 5, http2MaxRequests: 7}}", "maxConcurrentStreams"),
+        ("connectionPool: {tcp: {maxConnectionDuration: 1h}, http: {http2MaxRequests: 7}}", "maxConnectionDuration"),
+        (
+            "connectionPool: {http: {http2MaxRequests: 7}}, outlierDetection: {minHealthPercent: 20}",
+            "minHealthPercent",
+        ),
+    ],
+)
+def test_what_stands_beside_other_settings_leaves_them_known(aside: str, field: str) -> None:
+    reading = read_live(object_text("DestinationRule", f"{{host: cart, trafficPolicy: {{{aside}}}}}"))
+    assert [(f"`{field}`" in one.message, one.aspects) for one in reading.unknown] == [(True, {Aspect.SETTINGS})] * 2
+    breaker = port_of(reading).settings.circuit_breaker
+    assert breaker is not None
+    assert breaker.requests == 7
+
+
+TWO_PORTS = ENTRY.replace("targetPort: 443}", "targetPort: 443}, {number: 443, name: tls, protocol: TLS}")
+
+
+@pytest.mark.parametrize("host", ["books.example", "news.example"])
+def test_tls_of_applications_beside_tls_that_proxies_originate(host: str) -> None:
+    """Both would be port 443 of one external: the one is read, and the other named. The program knows the books alone."""
+    text = (TWO_PORTS + object_text("DestinationRule", TLS)).replace("books.example", host)
+    reading = read_live(text.replace("name: books,", "name: again,"), has_books=host != "books.example")
+    (named,) = reading.unknown
+    assert "port 443 of" in named.message
+    assert "which is none of the ports of" in named.message
+    assert named.ports == ()
+    assert {port.protocol for one in reading.mesh.externals for port in one.ports} == {ir.Protocol.HTTPS}
+
+
+def test_a_port_that_the_program_does_not_have_is_named() -> None:
+    more = ENTRY.replace("targetPort: 443}", "targetPort: 443}, {number: 25, name: smtp, protocol: TCP}")
+    reading = read_live(more + object_text("DestinationRule", TLS), has_books=False)
+    assert [(one.message, one.ports) for one in reading.unknown] == [
+        ("port 25 of `books.example`, which is none of the ports of `books`, cannot be said", ())
+    ]

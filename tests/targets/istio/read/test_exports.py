@@ -180,3 +180,52 @@ def test_what_of_a_subset_is_not_known(policy: str, aspects: set[Aspect]) -> Non
     (found,) = subsets("", policy).unknown
     assert found.aspects == aspects
     assert found.ports == (("shop", "cart", 80),)
+
+
+# ---- rules for some workloads ---------------------------------------------------------------------------------------
+
+ALL_CART = {("shop", "cart", 80), ("shop", "cart", 5432)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "rest", "aspects"),
+    [
+        ("app: web", RANDOM, {Aspect.SETTINGS}),
+        ("app: web", "subsets: [{name: one, labels: {version: v1}}]", {Aspect.ROUTING, Aspect.SETTINGS}),
+        ("app: web", "trafficPolicy: {tls: {mode: DISABLE}}", set(Aspect)),
+        ("app: web", "trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]}", set(Aspect)),
+        ("app: nobody", RANDOM, None),
+        ("app: pay", RANDOM, None),
+    ],
+)
+def test_rules_for_calls_of_some_workloads(labels: str, rest: str, aspects: set[Aspect] | None) -> None:
+    """They are heeded in their own namespace alone, and make way for nothing elsewhere."""
+    rule = object_text(
+        "DestinationRule", f"{{host: cart, workloadSelector: {{matchLabels: {{{labels}}}}}, {rest}}}", name="some"
+    )
+    reading = read_live(routed("") + SUBSET_RULE + rule)
+    assert {port for one in reading.unknown for port in one.ports or ()} == (ALL_CART if aspects else set())
+    assert {aspect for one in reading.unknown for aspect in one.aspects} == (aspects or set())
+    if Aspect.ROUTING not in (aspects or ()):
+        assert sent(reading, WEB) == ("v1",)
+
+
+def test_subsets_that_some_workloads_know_leave_unknown_what_leads_there() -> None:
+    spec = "{host: cart, workloadSelector: {matchLabels: {app: web}}, subsets: [{name: one, labels: {version: v1}}]}"
+    to_cart = object_text(
+        "VirtualService", "{hosts: [web], http: [{route: [{destination: {host: cart, subset: one}}]}]}"
+    )
+    for rule in (spec, "{host: cart, surprise: 1}", "{host: cart, subsets: [{name: one, surprise: 1}]}"):
+        found = read_live(to_cart + object_text("DestinationRule", rule)).unknown
+        assert {port for one in found for port in one.ports or ()} == ALL_CART | {("shop", "web", 80)}
+        assert all(Aspect.ACCESS not in one.aspects for one in found)
+
+
+@pytest.mark.parametrize(
+    "block", ["proxyProtocol: {version: V1}", "tunnel: {targetHost: a, targetPort: 1}", "surprise: 1"]
+)
+def test_a_rule_that_is_not_understood_may_change_how_callers_speak(block: str) -> None:
+    rule = f"{{host: cart, trafficPolicy: {{tls: {{mode: DISABLE}}, {block}}}}}"
+    found = read_live(object_text("DestinationRule", rule)).unknown
+    assert {port for one in found for port in one.ports or ()} == ALL_CART
+    assert all(one.aspects == set(Aspect) for one in found)

@@ -4,8 +4,7 @@ What is read of an edited file is compared with that evaluator too, where all of
 """
 
 import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from functools import cache
 from random import Random
 from typing import cast
@@ -13,23 +12,25 @@ from typing import cast
 import pytest
 
 from golden_cases import program
-from meshc import ir
-from meshc.difference.compare import Comparer
-from meshc.difference.model import Side
 from meshc.ir import Mesh
-from meshc.reading import Aspect, Reading, bare, objects_of_documents
-from meshc.request import Request
-from meshc.semantics.decide import Evaluator, default_host
-from meshc.target import Document, Emission, Json
-from meshc_harness.compare import analyze_text
-from meshc_harness.istio import Arrival, Call, Caller, IstioMesh, Mtls
-from meshc_harness.istio.reading import RejectedError
-from meshc_harness.istio_compare import split_documents, workloads_of
+from meshc.reading import Aspect, bare, objects_of_documents
+from meshc.semantics.decide import Evaluator
+from meshc.target import Json
+from meshc_harness.istio_edits import (
+    Case,
+    Path,
+    answers,
+    case_of,
+    is_seen,
+    istio_of,
+    paths,
+    plain,
+    requests_of,
+    with_object,
+)
 from meshc_harness.istio_route_compare import RouteComparison
-from meshc_harness.routed_requests import atoms_of, path_for, text_for
 from meshc_istio import TARGET
-from meshc_istio.expressed import expressed
-from meshc_istio.read import ASSUMES, read
+from meshc_istio.read import read
 
 _CASES = (
     "allow-and-deny",
@@ -66,40 +67,10 @@ _SWAPS = {
     "v2": "v1",
 }
 
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    mesh: Mesh
-    documents: tuple[Document, ...]
-    plain: Side
-
 
 @cache
-def _case(name: str) -> _Case:
-    mesh = analyze_text(program(name)).mesh
-    assert mesh is not None
-    documents = TARGET.emit(mesh, {}).documents
-    assert documents
-    return _Case(mesh, documents, Side(mesh=expressed(mesh, {})))
-
-
-def _plain(value: Json) -> Json:
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _paths(value: Json, at: Path = ()) -> Iterator[Path]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield (*at, key)
-            yield from _paths(inner, (*at, key))
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            yield (*at, place)
-            yield from _paths(inner, (*at, place))
+def _case(name: str) -> Case:
+    return case_of(program(name))
 
 
 def _edited(data: Json, path: Path, rng: Random) -> Json:
@@ -123,148 +94,57 @@ def _edited(data: Json, path: Path, rng: Random) -> Json:
     return edited
 
 
-def _with(case: _Case, number: int, place: int, data: Json) -> tuple[Document, ...]:
-    resources = [*case.documents[number].resources]
-    resources[place] = cast("Mapping[str, Json]", data)
-    documents = [*case.documents]
-    documents[number] = replace(documents[number], resources=tuple(resources))
-    return tuple(documents)
-
-
-def _is_seen(case: _Case, reading: Reading) -> bool:
-    if reading.unknown or not {one.text for one in reading.assumptions} <= set(ASSUMES):
-        return True
-    return bool(Comparer().compare(case.plain, Side(mesh=reading.mesh)).subjects)
-
-
-# ---- the evaluator --------------------------------------------------------------------------------------------------
-
-
-def _istio(mesh: Mesh, documents: tuple[Document, ...]) -> IstioMesh | None:
-    """None for what Istio would not take, or what the evaluator does not know."""
-    objects, config = split_documents(Emission(documents=documents))
-    # Of limits it knows another shape; they refuse nobody for who calls what.
-    objects = [one for one in objects if one.get("kind") != "EnvoyFilter"]
-    try:
-        return IstioMesh.of(objects, config, workloads_of(mesh), cluster_domain=mesh.cluster_domain, joins_lines=False)
-    except (RejectedError, AssertionError):
-        return None
-
-
-def _requests(case: _Case, rng: Random, count: int) -> Iterator[Request]:
-    """Requests of random callers, that nearly fit some route or rule."""
-    owners: tuple[ir.Workload | ir.External, ...] = (*case.mesh.workloads, *case.mesh.externals)
-    ports = [(owner, port) for owner in owners for port in owner.ports]
-    for _ in range(count):
-        owner, port = rng.choice(ports)
-        rules = [rule.condition for stage in port.access for rule in stage.rules]
-        route = rng.choice(port.routes)
-        atoms = [*atoms_of(route.condition), *(atom for one in rules for atom in atoms_of(one))]
-        paths = [route.path, *(atom.pattern for atom in atoms if isinstance(atom, ir.PathIs))]
-        methods = [one for atom in atoms if isinstance(atom, ir.MethodIs) for one in atom.methods]
-        wanted = [atom for atom in atoms if rng.random() < 0.6]
-        headers = tuple((atom.name, text_for(rng, atom.test)) for atom in wanted if isinstance(atom, ir.HeaderIs))
-        queries = tuple((atom.name, text_for(rng, atom.test)) for atom in wanted if isinstance(atom, ir.QueryIs))
-        is_http = port.protocol.is_http
-        yield Request(
-            identity=rng.choice(case.mesh.workloads).identity,
-            namespace=owner.namespace,
-            service=owner.name,
-            port=port.number,
-            method=rng.choice((*route.methods, *methods, "GET", "PUT")) if is_http else None,
-            path=path_for(rng, rng.choice(paths)) if is_http else None,
-            source_ip=rng.choice(("10.0.0.1", "10.66.0.1", "192.168.1.1")),
-            headers=headers if is_http else (),
-            query=queries if is_http else (),
-        )
-
-
-def _answers(case: _Case, istio: IstioMesh, request: Request) -> object:
-    """What becomes of a request on both of its sides, names of routes aside."""
-    caller = next(
-        one
-        for one in workloads_of(case.mesh)
-        if f"/ns/{one.namespace}/sa/{one.service_account}" in str(request.identity)
-    )
-    target = request.path
-    if target is not None and request.query:
-        target += ("&" if "?" in target else "?") + "&".join(f"{name}={value}" for name, value in request.query)
-    external = next(
-        (one for one in case.mesh.externals if (one.namespace, one.name) == (request.namespace, request.service)), None
-    )
-    host = default_host(request.namespace, request.service) if external is None else external.hosts[0]
-    number = 80 if external is not None and request.port == 443 and request.method is not None else request.port
-    call = Call(port=number, authority=host, method=request.method, target=target, headers=request.headers, sni=host)
-    pod = Caller(namespace=caller.namespace, labels=caller.pods()[0])
-    sent = istio.caller.send(pod, call)
-    sent = replace(sent, route="", destinations=tuple(sorted(sent.destinations, key=str)))
-    policies = tuple(str(istio.caller.policy(pod, one)) for one, _ in sent.destinations)
-    if external is not None:
-        return sent, policies
-    workload = next(
-        one for one in workloads_of(case.mesh) if (one.namespace, one.name) == (request.namespace, request.service)
-    )
-    port = next(one for one in workload.ports if one.number == request.port)
-    mode = istio.server.mtls(workload, workload.labels, port)
-    certificate = None if mode is Mtls.DISABLE else request.identity
-    arrival = Arrival(
-        peer=request.source_ip, certificate=certificate, sni=None, method=request.method, target=target, authority=host,
-        headers=request.headers, token=None,
-    )  # fmt: skip
-    return sent, policies, istio.server.answer(workload, port, arrival).allowed, mode
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _CASES)
 def test_edits_are_seen_or_change_nothing(name: str) -> None:
     case, rng = _case(name), Random(name)
-    usual = _istio(case.mesh, case.documents)
-    requests = list(_requests(case, rng, 200))
-    before = [] if usual is None else [_answers(case, usual, one) for one in requests]
+    usual = istio_of(case.mesh, case.documents)
+    requests = list(requests_of(case, rng, 200))
+    before = [] if usual is None else [answers(case, usual, one) for one in requests]
     assert before
     edits = [
         (number, place, path)
         for number, document in enumerate(case.documents)
         for place, resource in enumerate(document.resources)
-        for path in _paths(_plain(resource))
+        for path in paths(plain(resource))
         if not _SAYS_NOTHING & {*map(str, path), document.path}
     ]
     seen = 0
     picked = rng.sample(edits, min(len(edits), 24))
     for number, place, path in picked:
-        documents = _with(case, number, place, _edited(_plain(case.documents[number].resources[place]), path, rng))
+        documents = with_object(case, number, place, _edited(plain(case.documents[number].resources[place]), path, rng))
         reading = read(objects_of_documents(documents, "out"), bare(case.mesh), {})
-        if _is_seen(case, reading):
+        if is_seen(case, reading):
             seen += 1
             continue
-        istio = _istio(case.mesh, documents)
+        istio = istio_of(case.mesh, documents)
         where = (case.documents[number].path, place, *path)
         if istio is None:
             continue  # Istio refuses the file, so what it had before stays
         for request, answer in zip(requests, before, strict=True):
-            assert _answers(case, istio, request) == answer, (where, request)
+            assert answers(case, istio, request) == answer, (where, request)
     assert seen >= len(picked) * 0.4, f"{seen} of {len(picked)}"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain-routes", "routes", "rewrites", "retry-conditions", "mirror"])
-def test_what_is_read_of_an_edit_is_what_the_evaluator_answers(name: str) -> None:
+def test_what_is_read_of_an_edit_is_what_the_evaluatoranswers(name: str) -> None:
     case, rng = _case(name), Random(f"read {name}")
     comparison = RouteComparison(case.mesh, TARGET, joins_lines=False)
-    requests = [one for one in _requests(case, rng, 60) if one.method is not None]
+    requests = [one for one in requests_of(case, rng, 60) if one.method is not None]
     edits = [
         (number, place, path)
         for number, document in enumerate(case.documents)
         for place, resource in enumerate(document.resources)
         if resource.get("kind") in {"VirtualService", "DestinationRule"}
-        for path in _paths(_plain(resource))
+        for path in paths(plain(resource))
         if path[0] == "spec" and not _SAYS_NOTHING & {*map(str, path)}
     ]
     compared = 0
     for number, place, path in rng.sample(edits, min(len(edits), 30)):
-        documents = _with(case, number, place, _edited(_plain(case.documents[number].resources[place]), path, rng))
+        documents = with_object(case, number, place, _edited(plain(case.documents[number].resources[place]), path, rng))
         reading = read(objects_of_documents(documents, "out"), bare(case.mesh), {})
-        istio = _istio(case.mesh, documents)
+        istio = istio_of(case.mesh, documents)
         if reading.unknown or istio is None:
             continue
         comparison.istio, comparison.evaluator = istio, Evaluator(reading.mesh)
@@ -298,21 +178,21 @@ _CHANGES_NOTHING = frozenset(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain-limits", "access-log", "trace", "retry-budget", "hashing"])
-def test_every_edit_of_a_limit_a_report_or_a_policy_is_seen(name: str) -> None:
+def test_every_edit_of_a_limit_a_report_or_a_policyis_seen(name: str) -> None:
     case, rng = _case(name), Random(f"all {name}")
     edits = [
         (number, place, path)
         for number, document in enumerate(case.documents)
         for place, resource in enumerate(document.resources)
         if resource.get("kind") in {"EnvoyFilter", "Telemetry", "DestinationRule"}
-        for path in _paths(_plain(resource))
+        for path in paths(plain(resource))
         if path[0] == "spec" and not (_SAYS_NOTHING | _NAMES_ALONE) & {*map(str, path)}
     ]
     seen = 0
     for number, place, path in edits:
-        edited = _edited(_plain(case.documents[number].resources[place]), path, rng)
-        reading = read(objects_of_documents(_with(case, number, place, edited), "out"), bare(case.mesh), {})
-        if _is_seen(case, reading):
+        edited = _edited(plain(case.documents[number].resources[place]), path, rng)
+        reading = read(objects_of_documents(with_object(case, number, place, edited), "out"), bare(case.mesh), {})
+        if is_seen(case, reading):
             seen += 1
         else:
             assert ".".join(map(str, path)) in _CHANGES_NOTHING, (case.documents[number].path, place, path, edited)
@@ -340,19 +220,19 @@ def _hidden(data: Json, homes: list[str]) -> Iterator[Json]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain-routes", "routes", "rewrites", "retry-conditions", "mirror"])
-def test_who_sees_which_routes_is_what_the_evaluator_answers(name: str) -> None:
+def test_who_sees_which_routes_is_what_the_evaluatoranswers(name: str) -> None:
     case, rng = _case(name), Random(f"hidden {name}")
     comparison = RouteComparison(case.mesh, TARGET, joins_lines=False)
-    requests = [one for one in _requests(case, rng, 40) if one.method is not None]
+    requests = [one for one in requests_of(case, rng, 40) if one.method is not None]
     compared = 0
     for number, document in enumerate(case.documents):
         for place, resource in enumerate(document.resources):
             if resource.get("kind") not in {"VirtualService", "DestinationRule"}:
                 continue
-            for edited in _hidden(_plain(resource), _homes(case.mesh)):
-                documents = _with(case, number, place, edited)
+            for edited in _hidden(plain(resource), _homes(case.mesh)):
+                documents = with_object(case, number, place, edited)
                 reading = read(objects_of_documents(documents, "out"), bare(case.mesh), {})
-                istio = _istio(case.mesh, documents)
+                istio = istio_of(case.mesh, documents)
                 if any(Aspect.ROUTING in one.aspects for one in reading.unknown) or istio is None:
                     continue
                 comparison.istio, comparison.evaluator = istio, Evaluator(reading.mesh)

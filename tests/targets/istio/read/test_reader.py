@@ -242,3 +242,79 @@ def test_filters_that_let_nobody_in_leave_access_known() -> None:
 def test_aliases_of_the_trust_domain_are_not_understood() -> None:
     config = "meshConfig: {trustDomainAliases: [old], pathNormalization: {normalization: MERGE_SLASHES}}\n---\n"
     assert "aliases" in _read(_policy("{}"), config=config).unknown[0].message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "methods: [], ports: ['8080']",
+        "hosts: [], ports: ['8080']",
+        "ports: [], paths: [/]",
+        "paths: [], notMethods: [PUT]",
+    ],
+)
+def test_an_empty_list_says_nothing(fields: str) -> None:
+    allowed = _read(_policy(f"{{rules: [{{to: [{{operation: {{{fields}}}}}]}}]}}"))
+    assert not allowed.unknown
+    assert _is_allowed(allowed, WEB) is True
+    denied = _read(_policy(f"{{action: DENY, rules: [{{to: [{{operation: {{{fields}}}}}]}}]}}"))
+    assert _is_allowed(denied, WEB) is False
+    sources = _read(_policy("{rules: [{from: [{source: {principals: [], namespaces: [bank]}}]}]}"))
+    assert (_is_allowed(sources, PAY), _is_allowed(sources, WEB)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("listed", "assumed"),
+    [
+        ("a.example, 'a.example:*', a.example., 'a.example.:*'", set()),
+        (
+            "a.example, 'a.example:80', 'a.example:8080', a.example., 'a.example.:80', 'a.example.:8080'",
+            {"a Host names no port but the service's and the workload's"},
+        ),
+        ("a.example, 'a.example:80'", {"a Host names no port, and does not end with a dot"}),
+        ("a.example", {"a Host names no port, and does not end with a dot"}),
+    ],
+)
+def test_what_is_assumed_of_hosts_that_are_not_spelled_in_every_way(listed: str, assumed: set[str]) -> None:
+    reading = _read(_policy(f"{{rules: [{{to: [{{operation: {{hosts: [{listed}]}}}}]}}]}}"))
+    assert not reading.unknown
+    assert {one.text for one in reading.assumptions if "Host" in one.text} == assumed
+    assert _is_allowed(reading, WEB, replace(CALL, host="a.example")) is True
+    assert _is_allowed(reading, WEB, replace(CALL, host="b.example")) is False
+
+
+@pytest.mark.parametrize(
+    ("forms", "claims", "expected"),
+    [
+        ("[https://id.example/anna]", {"iss": "https://id.example", "sub": "anna"}, True),
+        ("[https://id.example/anna]", {"iss": "https://id.example", "sub": "bert"}, False),
+        ("[https://id.example/anna]", None, False),
+        ("['https://id.example/*']", {"iss": "https://id.example", "sub": "bert"}, True),
+        ("['https://other.example/*']", {"iss": "https://id.example", "sub": "bert"}, False),
+        ("['*/anna']", {"iss": "https://id.example", "sub": "anna"}, True),
+        ("['*/anna']", {"iss": "https://id.example", "sub": "bert"}, False),
+        ("['*/anna', '*/bert']", {"iss": "https://id.example", "sub": "bert"}, True),
+        ("['*']", {"iss": "https://id.example", "sub": "bert"}, True),
+        ("['*']", None, False),
+    ],
+)
+def test_principals_of_tokens(forms: str, claims: Mapping[str, Any] | None, *, expected: bool) -> None:
+    trusted = (
+        "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: r, namespace: shop}\n"
+        "spec: {jwtRules: [{issuer: https://id.example, jwksUri: https://id.example/keys}]}\n---\n"
+    )
+    call = replace(CALL, claims=claims)
+    allowed = _read(trusted + _policy(f"{{rules: [{{from: [{{source: {{requestPrincipals: {forms}}}}}]}}]}}"))
+    assert not allowed.unknown, allowed.unknown
+    assert _is_allowed(allowed, WEB, call) is expected
+    refusing = f"{{action: DENY, rules: [{{from: [{{source: {{notRequestPrincipals: {forms}}}}}]}}]}}"
+    denied = _read(trusted + _policy(refusing))
+    assert not denied.unknown
+    assert _is_allowed(denied, WEB, call) is expected
+
+
+@pytest.mark.parametrize("form", ["https*", "*.example/anna", "anna", "https://id.example/a*"])
+def test_patterns_of_tokens_are_not_guessed(form: str) -> None:
+    reading = _read(_policy(f"{{rules: [{{from: [{{source: {{requestPrincipals: ['{form}']}}}}]}}]}}"))
+    assert reading.unknown
+    assert all("tokens by the pattern" in one.message for one in reading.unknown)

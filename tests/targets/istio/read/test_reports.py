@@ -1,5 +1,7 @@
 """Rate limits and telemetry of Istio as people write them by hand."""
 
+import json
+
 import pytest
 
 from meshc import ir
@@ -9,6 +11,7 @@ from meshc_harness.istio_live import (
     port_of,
     read_live,
 )
+from meshc_istio.telemetry import LOG_FIELDS
 
 LIMIT = """apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
@@ -120,3 +123,85 @@ def test_reports_that_cannot_be_said_are_unknown(entry: str) -> None:
     reading = read_live(text, config=PROVIDERS)
     assert reading.unknown
     assert all(one.aspects == {Aspect.SETTINGS} for one in reading.unknown)
+
+
+# ---- where logs go --------------------------------------------------------------------------------------------------
+
+
+def _with(settings: str) -> str:
+    return CONFIG.replace("---", f"  {settings}\n---")
+
+
+def _logged(text: str, config: str) -> tuple[list[str], list[str], set[str]]:
+    """The formats of the cart's logs, what is unknown of settings, and what is assumed of logs."""
+    reading = read_live(text, config=config)
+    assert all(one.aspects == {Aspect.SETTINGS} for one in reading.unknown)
+    cart = next(one for one in reading.mesh.workloads if one.name == "cart")
+    messages = [one.message for one in reading.unknown if ("shop", "cart", 80) in (one.ports or ())]
+    return (
+        [one.format for one in cart.telemetry.access_logs],
+        messages,
+        {one.text for one in reading.assumptions if "log" in one.text},
+    )
+
+
+LINES = {"what a line of a log holds makes no difference"}
+ENVOY = (
+    "apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: t, namespace: istio-system}\n"
+    "spec: {accessLogging: [{providers: [{name: envoy}]}]}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "formats", "message", "assumed"),
+    [
+        ("", "accessLogFile: /dev/stdout", ["text"], "", LINES),
+        ("", "accessLogFile: /dev/stdout\n  accessLogEncoding: JSON", ["json"], "", LINES),
+        ("", "accessLogFile: ''", [], "", set()),
+        ("", "accessLogEncoding: JSON", [], "", set()),
+        ("", "accessLogFile: /var/log/a", [], "a log that goes to `/var/log/a`", set()),
+        # Every mesh has a provider of this name.
+        (ENVOY, "connectTimeout: null", ["text"], "", LINES),
+        (ENVOY, "accessLogFile: /var/log/a", ["text"], "", LINES),
+        (ENVOY, "extensionProviders: [{name: envoy, envoyFileAccessLog: {path: /var/log/a}}]", [], "logs to `/var/log/a`", set()),
+        (ENVOY, "extensionProviders: [{name: envoy, envoyFileAccessLog: {path: /dev/stdout, surprise: 1}}]", [], "`envoy`", set()),
+        (ENVOY, "extensionProviders: [{name: envoy, envoyOtelAls: {service: a, port: 1}}]", [], "logs to the provider `envoy`", set()),
+    ],
+)  # fmt: skip
+def test_where_logs_go(text: str, settings: str, formats: list[str], message: str, assumed: set[str]) -> None:
+    config = CONFIG if settings.startswith("connect") else _with(settings)
+    found, unknown, taken = _logged(text, config)
+    assert (found, taken) == (formats, assumed)
+    assert [message in one for one in unknown] == ([True] if message else [])
+
+
+def test_lines_of_the_language_s_own_need_no_assumption() -> None:
+    own = {"labels": dict(LOG_FIELDS)}
+    config = _with(
+        f"extensionProviders: [{{name: envoy, envoyFileAccessLog: {{path: /dev/stdout, logFormat: {json.dumps(own)}}}}}]"
+    )
+    assert _logged(ENVOY, config) == (["json"], [], set())
+    assert _logged(ENVOY, config.replace("%DURATION%", "%X%")) == (["json"], [], LINES)
+
+
+def test_a_provider_that_only_a_mesh_config_would_know() -> None:
+    text = ENVOY.replace("name: envoy", "name: ours")
+    assumed = "providers that Telemetry names and no MeshConfig here does report nothing"
+    reading = read_live(text, config="")
+    assert not reading.unknown
+    assert assumed in {one.text for one in reading.assumptions}
+    assert assumed not in {one.text for one in read_live(text).assumptions}, (
+        "one that a MeshConfig does not name is not there"
+    )
+    assert _logged(ENVOY, "") == (["text"], [], LINES)
+
+
+def test_a_log_of_all_sidecars_is_named_once() -> None:
+    reading = read_live("", config=_with("accessLogFile: /var/log/a"))
+    (found,) = reading.unknown
+    assert set(found.ports or ()) == {
+        ("shop", "cart", 80),
+        ("shop", "cart", 5432),
+        ("shop", "web", 80),
+        ("bank", "pay", 80),
+    }

@@ -57,6 +57,7 @@ def _policy(spec: str, *, metadata: str = "name: p, namespace: shop") -> str:
         (_policy("{action: DENY, rules: [{when: [{key: source.ip, values: []}]}]}"), "a `when` without values"),
         (_policy("{}") + _policy("{action: AUDIT}"), "the object is given twice"),
         (_object("AuthorizationPolicy", "{}", version="security.istio.io/v9"), "of `security.istio.io/v9` is not known"),
+        (_policy("{}", metadata="namespace: shop"), "it has no name"),
         (_object("Authorizationpolicy", "{}"), "`Authorizationpolicy` of `security.istio.io/v1` is not known"),
         (_object("PeerAuthentication", "{portLevelMtls: {8080: {mode: DISABLE}}}"), "modes of ports without a selector"),
         (_object("PeerAuthentication", "{selector: {matchLabels: {app: cart}}, mtls: STRICT}"), "`spec.mtls` is no mapping"),
@@ -180,16 +181,6 @@ _EXTENDS = "networking.istio.io/v1"
             f" {{name: l, typed_config: {{'@type': {_LIMIT}, request_headers_to_add_when_not_enforced: []}}}}}}}}]}}",
             version=_EXTENDS,
         ),
-        _object(
-            "Deployment",
-            "{template: {metadata: {annotations: {traffic.sidecar.istio.io/excludeInboundPorts: '8080'}}}}",
-            version="apps/v1",
-        ),
-        _object(
-            "Deployment",
-            "{template: {metadata: {labels: {sidecar.istio.io/inject: 'false'}}}}",
-            version="apps/v1",
-        ),
         _object("Namespace", "{}", metadata="name: shop, labels: {istio-injection: disabled}", version="v1"),
     ],
 )
@@ -211,3 +202,23 @@ def test_what_goes_past_policies_is_named(text: str) -> None:
 def test_values_of_any_kind_are_read_without_a_failure(text: str) -> None:
     _read(text)
     _read("", config=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            _object("VirtualService", "{}", version="networking.istio.io/v9"),
+            "`VirtualService` of `networking.istio.io/v9` is not known",
+        ),
+        (
+            _object("Telemetry", "{}", version="telemetry.istio.io/v1beta1"),
+            "`Telemetry` of `telemetry.istio.io/v1beta1` is not known",
+        ),
+        (_object("DestinationRule", "{}", version=_EXTENDS, metadata="namespace: shop"), "without a name"),
+    ],
+)
+def test_objects_of_other_groups_that_a_cluster_would_not_take(text: str, message: str) -> None:
+    (found,) = _read(text).unknown
+    assert message in found.message
+    assert (found.ports, found.aspects) == (None, set(Aspect))

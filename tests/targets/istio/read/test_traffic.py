@@ -173,7 +173,7 @@ def test_istio_retries_twice_where_nothing_says_otherwise() -> None:
 def test_settings_of_routes() -> None:
     settings = (
         "timeout: 1.5s, retries: {attempts: 3, retryOn: '5xx,429', perTryTimeout: 200ms, backoff: 10ms},"
-        "fault: {delay: {fixedDelay: 2s, percentage: {value: 10}}, abort: {httpStatus: 418}},"
+        "fault: {delay: {fixedDelay: 2s, percentage: {value: 10}}, abort: {httpStatus: 418, percentage: {value: 100}}},"
         "mirrors: [{destination: {host: pay.bank.svc.cluster.local}, percentage: {value: 5}}],"
         "headers: {request: {remove: [x-a], set: {x-b: '100%%'}}}"
     )
@@ -206,7 +206,7 @@ def test_settings_of_routes() -> None:
         f"{{{TO_ONE}, rewrite: {{uriRegexRewrite: {{match: '^.*$', rewrite: ''}}}}}}",
         "{delegate: {name: y}}",
         "{route: [{destination: {host: elsewhere.example}}]}",
-        "{route: [{destination: {host: cart, subset: one}, headers: {request: {remove: [x]}}}]}",
+        "{route: [{destination: {host: cart}, weight: 1, headers: {request: {}}}, {destination: {host: web}, weight: 1}]}",
         "{redirect: {authority: other.example}}",
         "7",
     ],

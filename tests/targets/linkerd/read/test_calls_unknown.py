@@ -5,6 +5,10 @@ import pytest
 from linkerd_calls import ACCRUAL, PROFILE, SERVER, TO_CART, TO_PAY, a_limit, a_route, a_service, annotated, read_live
 from meshc.reading import Aspect
 
+OPAQUE = "{ports: [{port: 80, appProtocol: grpc}]}"
+OPAQUE_PORTS = "config.linkerd.io/opaque-ports"
+IN_BANK = a_service("pay", spec="{clusterIP: None}").replace("namespace: shop", "namespace: bank")
+
 
 @pytest.mark.parametrize(
     ("texts", "message", "is_of_cart"),
@@ -55,11 +59,19 @@ from meshc.reading import Aspect
         ([a_service(notes=f"{ACCRUAL}: unified")], "as `unified` cannot be said", True),
         ([a_service(notes=f"{ACCRUAL}: consecutive, {ACCRUAL}-consecutive-max-failures: x")], "whole number", True),
         ([a_service(notes="balancer.alpha.linkerd.io/penalize-failures: 'true'")], "penalize-failures` is not", True),
+        ([a_service(spec=OPAQUE), a_route(f"[{{{TO_CART}, timeouts: {{request: 1s}}}}]")], "as connections", True),
+        ([a_service(spec=OPAQUE, notes=f"{ACCRUAL}: consecutive")], "as connections", True),
+        ([a_service(spec=OPAQUE, notes="retry.linkerd.io/http: 5xx")], "as connections", True),
         (
-            [a_service(spec="{ports: [{port: 80, appProtocol: grpc}]}"), a_route(f"[{{{TO_CART}}}]")],
-            "as connections",
+            [a_service(spec=OPAQUE), PROFILE.format("{routes: [{condition: {method: GET}, timeout: 1s}]}")],
+            "as conn",
             True,
         ),
+        ([a_service(notes=f"{OPAQUE_PORTS}: '80'"), a_route(f"[{{{TO_PAY}}}]")], "as connections", True),
+        ([a_service(spec="{clusterIP: None}"), a_route(f"[{{{TO_PAY}}}]")], "a headless Service", True),
+        ([a_service(spec="{clusterIP: None}", notes=f"{ACCRUAL}: consecutive")], "a headless Service", True),
+        ([a_service(spec="{type: ExternalName}"), a_route(f"[{{{TO_PAY}}}]")], "an ExternalName", True),
+        ([IN_BANK, a_route(f"[{{{TO_PAY}}}]")], "no address of its own", True),
         # Which of two is older, where they tie, is not in the files.
         ([a_route(f"[{{{TO_PAY}}}]"), a_route(f"[{{{TO_CART}}}]", name="s")], "age of", True),
         (
@@ -127,3 +139,12 @@ def test_what_is_not_understood_is_said(texts: list[str], message: str, *, is_of
 def test_what_may_touch_every_port(texts: list[str], message: str) -> None:
     reading = read_live(*texts)
     assert any(message in one.message for one in reading.unknown), reading.unknown
+
+
+@pytest.mark.parametrize("spec", [OPAQUE, "{clusterIP: None}"])
+def test_a_service_without_routes_is_known_all_the_same(spec: str) -> None:
+    assert read_live(a_service(spec=spec)).unknown == ()
+
+
+def test_a_route_that_says_nothing_is_none_of_the_matter() -> None:
+    assert read_live(a_service(spec=OPAQUE), a_route(f"[{{{TO_CART}}}]")).unknown == ()
