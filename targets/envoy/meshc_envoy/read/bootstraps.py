@@ -40,6 +40,17 @@ class Sidecar:
     destinations: dict[str, Destination] = field(default_factory=dict)
 
 
+def other_places(car: Sidecar, listener: Message) -> tuple[Message, ...]:
+    """The addresses that a sidecar is bound to beside those of a listener, that of its admin interface too."""
+    others = [one for one in car.listeners if one is not listener]
+    found = [one.need("address") for one in others]
+    found += [one.need("address") for other in others for one in other.messages("additional_addresses")]
+    admin = None if car.process is None else car.process.message("admin")
+    if admin is not None and admin.has("address"):
+        found.append(admin.need("address"))
+    return tuple(found)
+
+
 def sidecar(source: ConfigObject, notes: Notes) -> Sidecar:
     """The sidecar that a bootstrap or config dump describes. Raises NotUnderstoodError if it is neither."""
     message = Message(source.data, source)

@@ -17,6 +17,7 @@ from meshc.target import PortKey
 from meshc_envoy.balancing import Address
 from meshc_envoy.read.bootstraps import Destination, Sidecar
 from meshc_envoy.read.messages import Message, NotUnderstoodError
+from meshc_envoy.read.process import is_taken
 from meshc_envoy.read.resilience import breaker, check_panic, ejection, health_check
 from meshc_envoy.read.transport import check_versions
 
@@ -26,6 +27,8 @@ _UPSTREAM: Final = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
 _DNS: Final = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
 _CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 _CONNECT_MS: Final = 5000
+_OVERPROVISIONING: Final = 140
+"""Envoy's own, which dumps write out."""
 _POLICIES: Final = {
     "": ir.BalancePolicy.ROUND_ROBIN,
     "ROUND_ROBIN": ir.BalancePolicy.ROUND_ROBIN,
@@ -75,7 +78,10 @@ class Upstream:
 
 @dataclass(slots=True)
 class Clusters:
-    """The clusters of one sidecar, by name; each is read when it is asked for. `namespace` is the sidecar's own."""
+    """The clusters of one sidecar, by name; each is read when it is asked for.
+
+    `namespace` is the sidecar's own, `others` are what it is bound to beside the listener that is read.
+    """
 
     messages: Mapping[str, Message]
     addressed: Addressed
@@ -83,6 +89,7 @@ class Clusters:
     zone: str
     namespace: str
     destinations: Mapping[str, Destination]
+    others: tuple[Message, ...] = ()
     _read: dict[str, Upstream] = field(default_factory=dict)
 
     def application(self, name: str, at: Message, unsaid: list[NotUnderstoodError]) -> tuple[int, bool]:
@@ -93,11 +100,15 @@ class Clusters:
             raise cluster.error("an application at several addresses is not understood")
         if not _is_loopback(addresses[0].host) or cluster.text("type", "STATIC") != "STATIC":
             raise cluster.error("an application that is not on the sidecar's own machine is not understood")
+        if is_taken(addresses[0].host, addresses[0].port, self.others):
+            # What a listener decides would hold for those that others let in, or lend them the sidecar's identity.
+            raise cluster.error("a listener that leads to another place of the sidecar is not understood")
         if breaker(cluster) != (None, None):
             unsaid.append(cluster.error("bounds of the application's own connections cannot be said"))
         cluster.ignore("name", "alt_stat_name", "connect_timeout", "lb_policy", "typed_extension_protocol_options")
         cluster.ignore("http2_protocol_options", "per_connection_buffer_limit_bytes", "upstream_connection_options")
         cluster.finish()
+        _check_options(cluster)
         return addresses[0].port, speaks_http2(cluster)
 
     def upstream(self, name: str, at: Message) -> Upstream:
@@ -123,6 +134,7 @@ class Clusters:
             raise cluster.error(f"clusters of type `{kind}` are not understood", "type")
         cluster.ignore("load_assignment", "eds_cluster_config", "cluster_type", "typed_extension_protocol_options")
         check_panic(cluster)
+        _check_options(cluster)
         bounds, budget = breaker(cluster)
         connect = cluster.milliseconds("connect_timeout")
         balance = cluster.text("lb_policy")
@@ -228,7 +240,10 @@ def destination(car: Sidecar, name: str) -> Destination | None:
 
 def addresses_of(cluster: Message, endpoints: Mapping[str, Message]) -> list[Address]:
     """Where the endpoints of a cluster are."""
-    assignment = cluster.message("load_assignment") or endpoints.get(cluster.text("name"))
+    written = cluster.message("load_assignment")
+    assignment = written or endpoints.get(cluster.text("name"))
+    if assignment is not None:
+        _check_policy(assignment)
     found: list[Address] = []
     for group in assignment.messages("endpoints") if assignment is not None else ():
         for one in group.messages("lb_endpoints"):
@@ -242,10 +257,34 @@ def addresses_of(cluster: Message, endpoints: Mapping[str, Message]) -> list[Add
                 raise address.error("an address that is not asked by tcp")
             endpoint.ignore("hostname", "health_check_config")
             endpoint.finish()
+            if written is not None and one.text("health_status", "UNKNOWN") not in {"UNKNOWN", "HEALTHY"}:
+                # What a dump says of endpoints that a server delivers is of the moment.
+                raise one.error("an endpoint that is not asked is not understood", "health_status")
             one.ignore("health_status", "metadata")
             one.finish()
             found.append(Address(host=address.text("address"), port=number, weight=1 if weight is None else weight))
     return found
+
+
+def _check_policy(assignment: Message) -> None:
+    """Raises NotUnderstoodError for a share of requests that is dropped."""
+    policy = assignment.message("policy")
+    if policy is not None:
+        if policy.whole("overprovisioning_factor") not in {None, _OVERPROVISIONING}:
+            raise policy.error("how much of a priority may fail is not understood", "overprovisioning_factor")
+        policy.finish()
+
+
+def _check_options(cluster: Message) -> None:
+    """Raises NotUnderstoodError for what may refuse or change requests on their way to an endpoint."""
+    for name, options in cluster.entries("typed_extension_protocol_options"):
+        if name != _HTTP:
+            raise options.error(f"the options `{name}` are not understood")
+        options.ignore("explicit_http_config", "auto_config", "use_downstream_protocol_config")
+        options.ignore("upstream_http_protocol_options")
+        if options.has("http_filters"):
+            raise options.error("filters of requests that leave are not understood", "http_filters")
+        options.finish()
 
 
 def _is_loopback(host: str) -> bool:
@@ -286,8 +325,6 @@ def server_of(cluster: Message) -> tuple[str | None, bool]:
 def speaks_http2(cluster: Message) -> bool:
     """Whether requests are sent in HTTP/2 and nothing else."""
     for name, options in cluster.entries("typed_extension_protocol_options"):
-        if name == _HTTP and options.has("http_filters"):
-            raise options.error("filters of requests that leave are not understood", "http_filters")
         if name == _HTTP and options.has("explicit_http_config"):
             return options.need("explicit_http_config").has("http2_protocol_options")
     return cluster.has("http2_protocol_options")

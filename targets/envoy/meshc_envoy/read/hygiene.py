@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from meshc.target import Json
-from meshc_envoy.read.messages import Message
+from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import STATUSES, Notes
 
 CONNECT: Final = "connect"
@@ -28,6 +28,8 @@ _REPLIES: Final[Mapping[str, int]] = {
     'response.code_details in ["response_timeout", "upstream_per_try_timeout", "stream_idle_timeout"] && '
     '"content-type" in request.headers && request.headers["content-type"].startsWith("application/grpc")': 504,
 }
+_OF_CONNECTIONS: Final = ("idle_timeout", "max_connection_duration", "max_requests_per_connection")
+"""Envoy drains a connection of HTTP before it ends: no request is lost."""
 _UNREADABLE: Final = 401
 _MALFORMED: Final = 400
 _MUTATION: Final = "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
@@ -65,6 +67,19 @@ def check_manager(manager: Message, notes: Notes, *, is_inbound: bool, takes_upg
     if takes_upgrades and not upgrades:
         notes.assume(_UPGRADES, manager.span)
     _check_replies(manager, notes)
+
+
+def unsaid_bounds(manager: Message) -> list[NotUnderstoodError]:
+    """Bounds of requests that no program says: how long they may last, and how many headers they may have."""
+    common = manager.message("common_http_protocol_options")
+    if common is None:
+        return []
+    common.ignore("headers_with_underscores_action", *_OF_CONNECTIONS)
+    try:
+        common.finish()
+    except NotUnderstoodError as error:
+        return [error]
+    return []
 
 
 def _check_replies(manager: Message, notes: Notes) -> None:

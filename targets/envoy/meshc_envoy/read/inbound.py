@@ -10,7 +10,7 @@ from meshc.target import PortKey
 from meshc_envoy.read.atoms import Surroundings
 from meshc_envoy.read.clusters import Clusters
 from meshc_envoy.read.http_chain import RBAC, HttpChain, http_chain
-from meshc_envoy.read.hygiene import check_manager
+from meshc_envoy.read.hygiene import check_manager, unsaid_bounds
 from meshc_envoy.read.identity_guard import check_identity_guard
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import EARLY, ONE_IDENTITY, PLAIN_HOSTS, PLAIN_PATHS, Notes
@@ -240,6 +240,7 @@ def _manager(manager: Message, found: Chain, key: PortKey, clusters: Clusters, n
         notes.assume(PLAIN_HOSTS, manager.span)
     if manager.milliseconds("stream_idle_timeout") != 0 or manager.milliseconds("request_timeout"):
         found.unsaid.append(manager.error(_TIME_LIMIT))
+    found.unsaid += unsaid_bounds(manager)
     manager.finish()
 
 

@@ -20,6 +20,7 @@ PLAIN_HOSTS = "hosts are sent without a port and without a dot at the end"
 OWN_HOPS = "no server believes what a caller's sidecar adds to `x-forwarded-for`"
 LED_THERE = "the calls of applications are led to the outbound listeners"
 HOST_FORMS = "callers write a host with its namespace and port"
+REVOKED = "no caller has a certificate that is revoked"
 BUNDLES = "the authorities of a trust domain sign its own identities alone"
 
 MARKED_LINES = "no request that is counted or logged by a header repeats one whose lines Envoy joins"

@@ -10,7 +10,7 @@ from meshc.target import PortKey
 from meshc_envoy.read.atoms import Surroundings
 from meshc_envoy.read.clusters import Addressed, Clusters
 from meshc_envoy.read.http_chain import http_chain
-from meshc_envoy.read.hygiene import check_manager
+from meshc_envoy.read.hygiene import check_manager, unsaid_bounds
 from meshc_envoy.read.inbound import IGNORED, MANAGER, NETWORK_RBAC, TCP_PROXY
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.names import Names
@@ -62,6 +62,8 @@ def _listener(
         name = one.text("name")
         kind, config = one.config()
         if kind == MANAGER:
+            if len(filters) != 1:
+                raise one.error("what is asked of connections before their requests is not understood")
             if listener.need("address").need("socket_address").whole("port_value") != OUTBOUND_PORT:
                 notes.assume(LED_THERE, listener.span)
             return _manager(config, view, clusters, names, notes)
@@ -127,7 +129,9 @@ def _bytes(config: Message, key: PortKey | None, stages: dict[str, ir.Stage], vi
 
 def _manager(manager: Message, view: View, clusters: Clusters, names: Names, notes: Notes) -> tuple[ir.AccessLog, ...]:
     manager.ignore(*IGNORED)
-    manager.ignore("tracing", "xff_num_trusted_hops", "strip_any_host_port")
+    manager.ignore("tracing", "xff_num_trusted_hops")
+    if manager.flag("strip_any_host_port"):
+        raise manager.error("virtual hosts that are found without the port of a host are not understood")
     if manager.flag("use_remote_address") or not manager.flag("skip_xff_append"):
         # What the callee believes of `x-forwarded-for` would be the sidecar's word, not its application's.
         notes.assume(OWN_HOPS, manager.span)
@@ -139,8 +143,13 @@ def _manager(manager: Message, view: View, clusters: Clusters, names: Names, not
     idle = manager.milliseconds("stream_idle_timeout")
     check_manager(manager, notes, is_inbound=False, takes_upgrades=True)
     chain = http_chain(manager, notes, None, is_outbound=True)
-    if any(not one.shadow for one in chain.stages):
+    if any(not one.shadow for one in chain.stages) or chain.jwts:
         notes.unknown(manager.error("rules for all that an application sends are not understood"), Aspect, None)
+    if chain.limits:
+        error = manager.error("limits of all that an application sends are not understood")
+        notes.unknown(error, (Aspect.ROUTING, Aspect.SETTINGS), None)
+    for error in unsaid_bounds(manager):
+        notes.unknown(error, (Aspect.SETTINGS,), None)
     table = manager.need("route_config")
     table.ignore("name", "validate_clusters", "max_direct_response_body_size_bytes")
     hosts = table.messages("virtual_hosts")

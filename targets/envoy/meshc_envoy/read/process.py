@@ -3,7 +3,7 @@
 Source: Envoy `Bootstrap`, `Runtime`, "Administration interface"; `envoy.reloadable_features.*` switch what filters do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Final
 
@@ -48,6 +48,7 @@ def check_listener_filters(listener: Message) -> None:
         kind, _ = one.config()
         if kind not in _LISTENER_FILTERS:
             raise one.error(f"the listener filter `{kind}` is not understood")
+        one.finish()
 
 
 def is_local(address: Message) -> bool:
@@ -57,6 +58,18 @@ def is_local(address: Message) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_taken(host: str, port: int, places: Iterable[Message]) -> bool:
+    """Whether something that is bound to one of these addresses answers at a host and port of this machine."""
+    for place in places:
+        socket = place.message("socket_address")
+        if socket is None or socket.whole("port_value") != port:
+            continue
+        bound = socket.text("address")
+        if bound in {host, "localhost"} or ip_address(bound).is_unspecified:
+            return True
+    return False
 
 
 def _keys(values: Message, prefix: str = "") -> set[str]:

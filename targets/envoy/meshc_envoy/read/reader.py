@@ -8,7 +8,7 @@ from meshc.addresses import inbound_ports, ordered_ports, peer_addresses, servic
 from meshc.reading import Aspect, ConfigObject, Reading
 from meshc.source import Span
 from meshc.target import PortKey, TargetOptions
-from meshc_envoy.read.bootstraps import Sidecar, sidecar
+from meshc_envoy.read.bootstraps import Sidecar, other_places, sidecar
 from meshc_envoy.read.clusters import Addressed, Clusters, Upstream
 from meshc_envoy.read.destinations import give_destinations
 from meshc_envoy.read.discovered import discovered
@@ -120,7 +120,7 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
             outbound.append(listener)
         else:
             key = (namespace, name, port.number)
-            one = inbound_port(listener, port, key, clusters, notes)
+            one = inbound_port(listener, port, key, replace(clusters, others=other_places(car, listener)), notes)
             if key in found.ports and found.ports[key].port != one.port:
                 notes.unknown(listener.error("two sidecars of one service decide differently"), Aspect, (key,))
             found.ports[key] = one
@@ -160,7 +160,12 @@ def _nobody_s(car: Sidecar) -> NotUnderstoodError:
 def _clusters(car: Sidecar, around: _Around) -> Clusters:
     namespace = car.node.partition("/")[0]
     return Clusters(
-        car.clusters, around.addressed, car.endpoints, car.zone, namespace=namespace, destinations=car.destinations
+        car.clusters,
+        around.addressed,
+        car.endpoints,
+        car.zone,
+        namespace=namespace,
+        destinations=car.destinations,
     )
 
 

@@ -12,6 +12,10 @@ _MISSING: Final = ""
 """Stands for `allow_missing` among the names of providers."""
 
 
+_SKEW_S: Final = 60
+"""What Envoy grants where nothing is said."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
     """The issuers, and the key of the filter's metadata under which the claims of all of them lie."""
@@ -37,7 +41,9 @@ def tokens(filter_: Message, notes: Notes) -> Tokens:
 def _provider(name: str, provider: Message, notes: Notes) -> ir.Jwt:
     kind, jwks = _key_set(provider)
     headers = tuple((one.text("name").lower(), one.text("value_prefix")) for one in provider.messages("from_headers"))
-    provider.ignore("payload_in_metadata", "clock_skew_seconds")
+    provider.ignore("payload_in_metadata")
+    if (provider.whole("clock_skew_seconds") or 0) > _SKEW_S:
+        raise provider.error("tokens are accepted long after they have expired", "clock_skew_seconds")
     if not headers:
         notes.assume(NO_QUERY_TOKEN, provider.span)
         headers = (("authorization", "Bearer "),)

@@ -7,7 +7,7 @@ from typing import Final
 from meshc import ir
 from meshc_envoy.read.atoms import string_matcher
 from meshc_envoy.read.messages import Message
-from meshc_envoy.read.notes import BUNDLES, Notes
+from meshc_envoy.read.notes import BUNDLES, REVOKED, Notes
 
 _DOWNSTREAM: Final = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _SPIFFE: Final = "envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"
@@ -128,7 +128,10 @@ def _domains(
         raise validation.error("without `trusted_ca` no certificate is asked for")
     if validation.text("trust_chain_verification", "VERIFY_TRUST_CHAIN") != "VERIFY_TRUST_CHAIN":
         raise validation.error("certificates that nobody has to have signed are not understood")
-    validation.ignore("trusted_ca", "crl", "verify_certificate_spki")
+    validation.ignore("trusted_ca")
+    if validation.has("crl"):
+        validation.ignore("crl")
+        notes.assume(REVOKED, validation.span)
     notes.assume(BUNDLES, validation.span)
     texts = [
         one.identity if isinstance(one, ir.ExactIdentity) else one.prefix

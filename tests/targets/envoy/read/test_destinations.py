@@ -6,140 +6,22 @@ from typing import Final
 
 import pytest
 
+from envoy_by_hand import TYPES, WEB, endpoint, inside, read_shop, server_of_shop
 from meshc.cli import main
-from meshc.ir import Mesh, Protocol
-from meshc.reading import Reading, bare, objects_of_source
-from meshc.source import SourceFile
-from meshc_envoy.read import read
-from meshc_harness.compare import analyze_text
+from meshc.ir import Protocol
+from meshc.reading import Reading
 from meshc_harness.running import Ran
 
 Run = Callable[..., Ran]
-
-_TYPES: Final = "type.googleapis.com/envoy.extensions"
-_MANAGER: Final = f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
-_ROUTER: Final = f'{{name: router, typed_config: {{"@type": {_TYPES}.filters.http.router.v3.Router}}}}'
-_OWN: Final = (
-    "tls_certificates: [{certificate_chain: {filename: /certs/tls.crt}, private_key: {filename: /certs/tls.key}}]"
-)
-
-
-def _endpoint(host: str, port: int) -> str:
-    address = f"{{socket_address: {{address: {host}, port_value: {port}}}}}"
-    return (
-        f"load_assignment: {{cluster_name: x, endpoints: [{{lb_endpoints: [{{endpoint: {{address: {address}}}}}]}}]}}"
-    )
-
-
-def _verified(name: str) -> str:
-    """What a certificate must be, to be that of an identity or of all with a prefix."""
-    names = f"match_typed_subject_alt_names: [{{san_type: URI, matcher: {{{name}}}}}]"
-    return f"{{{_OWN}, validation_context: {{trusted_ca: {{filename: /certs/ca.crt}}, {names}}}}}"
-
-
-def _inside(name: str, host: str, port: int, account: str) -> str:
-    context = _verified(f'exact: "spiffe://shop.example/ns/shop/sa/{account}"')
-    return f"""
-  - name: {name}
-    type: STRICT_DNS
-    connect_timeout: 1s
-    {_endpoint(host, port)}
-    transport_socket:
-      name: tls
-      typed_config:
-        "@type": {_TYPES}.transport_sockets.tls.v3.UpstreamTlsContext
-        common_tls_context: {context}"""
-
-
-def _server(service: str, bound: int) -> str:
-    """A sidecar that lets `web` in, to GET alone."""
-    context = _verified('prefix: "spiffe://shop.example/"')
-    web = '{authenticated: {principal_name: {exact: "spiffe://shop.example/ns/shop/sa/web"}}}'
-    get = '{header: {name: ":method", string_match: {exact: GET}}}'
-    unbounded = ", ".join(
-        f"{name}: 4294967295" for name in ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-    )
-    return f"""\
-node: {{id: shop/{service}}}
-static_resources:
-  listeners:
-  - name: ingress
-    address: {{socket_address: {{address: 0.0.0.0, port_value: {bound}}}}}
-    filter_chains:
-    - transport_socket:
-        name: tls
-        typed_config:
-          "@type": {_TYPES}.transport_sockets.tls.v3.DownstreamTlsContext
-          require_client_certificate: true
-          common_tls_context: {context}
-      filters:
-      - name: http
-        typed_config:
-          "@type": {_MANAGER}
-          stat_prefix: ingress
-          stream_idle_timeout: 0s
-          route_config:
-            virtual_hosts:
-            - name: app
-              domains: ["*"]
-              routes: [{{match: {{prefix: /}}, route: {{cluster: app, timeout: 0s, idle_timeout: 0s}}}}]
-          http_filters:
-          - name: rbac
-            typed_config:
-              "@type": {_TYPES}.filters.http.rbac.v3.RBAC
-              rules: {{action: ALLOW, policies: {{web: {{permissions: [{get}], principals: [{web}]}}}}}}
-          - {_ROUTER}
-  clusters:
-  - name: app
-    circuit_breakers: {{thresholds: [{{{unbounded}}}]}}
-    {_endpoint("127.0.0.1", 3000)}
-"""
-
-
-_WEB: Final = f"""\
-node: {{id: shop/web}}
-static_resources:
-  listeners:
-  - name: egress
-    traffic_direction: OUTBOUND
-    address: {{socket_address: {{address: 127.0.0.1, port_value: 9001}}}}
-    filter_chains:
-    - filters:
-      - name: http
-        typed_config:
-          "@type": {_MANAGER}
-          stat_prefix: egress
-          normalize_path: true
-          merge_slashes: true
-          path_with_escaped_slashes_action: REJECT_REQUEST
-          route_config:
-            virtual_hosts:
-            - name: cart
-              domains: [cart, "cart:8080", cart.shop]
-              routes:
-              - match: {{prefix: /, headers: [{{name: x-canary, string_match: {{exact: "1"}}}}]}}
-                route: {{cluster: canary, timeout: 5s}}
-              - match: {{prefix: /}}
-                route:
-                  weighted_clusters: {{clusters: [{{name: stable, weight: 90}}, {{name: canary, weight: 10}}]}}
-                  timeout: 2s
-                  retry_policy: {{retry_on: connect-failure, num_retries: 2}}
-            - name: try-out
-              domains: [cart-canary]
-              routes: [{{match: {{prefix: /}}, route: {{cluster: canary, timeout: 0s}}}}]
-          http_filters:
-          - {_ROUTER}
-  clusters:{_inside("stable", "cart", 8080, "cart")}{_inside("canary", "cart-canary.shop.svc.cluster.local", 8080, "cart-canary")}
-"""
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("live").mkdir()
-    Path("live/web.yaml").write_text(_WEB, encoding="utf-8")
+    Path("live/web.yaml").write_text(WEB, encoding="utf-8")
     for name in ("cart", "cart-canary"):
-        Path(f"live/{name}.yaml").write_text(_server(name, 8080), encoding="utf-8")
+        Path(f"live/{name}.yaml").write_text(server_of_shop(name, 8080), encoding="utf-8")
     return tmp_path
 
 
@@ -154,14 +36,6 @@ def meshc(capsys: pytest.CaptureFixture[str]) -> Run:
         return Ran(status, captured.out, captured.err)
 
     return run
-
-
-def _read(web: str, *others: str) -> Reading:
-    mesh = analyze_text('mesh m { trust-domain "shop.example" }\nnamespace shop\n').mesh
-    assert isinstance(mesh, Mesh)
-    texts = {"web.yaml": web, **{f"{place}.yaml": text for place, text in enumerate(others)}}
-    objects = [one for name, text in texts.items() for one in objects_of_source(SourceFile(name, text))[0]]
-    return read(objects, bare(mesh), {})
 
 
 def _assumed(reading: Reading) -> set[str]:
@@ -218,19 +92,19 @@ def test_a_caller_is_imported(here: Path, meshc: Run) -> None:
 )
 def test_a_caller_is_compared_with_a_program(here: Path, meshc: Run, old: str, new: str, status: int) -> None:
     Path("program.mesh").write_text(_PROGRAM, encoding="utf-8")
-    Path("live/web.yaml").write_text(_WEB.replace(old, new) if old else _WEB, encoding="utf-8")
+    Path("live/web.yaml").write_text(WEB.replace(old, new) if old else WEB, encoding="utf-8")
     ran = meshc("diff", "program.mesh", "live", "--fail-on", _ALL)
     assert ran.status == status, ran.out + ran.err
     assert "unknown" not in ran.out + ran.err
 
 
 def test_a_host_that_is_no_service_is_an_external() -> None:
-    outside = _endpoint("api.example.com", 80)
-    text = _WEB.replace(
-        _inside("stable", "cart", 8080, "cart"), f"\n  - name: stable\n    type: LOGICAL_DNS\n    {outside}"
+    outside = endpoint("api.example.com", 80)
+    text = WEB.replace(
+        inside("stable", "cart", 8080, "cart"), f"\n  - name: stable\n    type: LOGICAL_DNS\n    {outside}"
     )
     text = text.replace('domains: [cart, "cart:8080", cart.shop]', "domains: [api.example.com]")
-    reading = _read(text.replace("cluster: canary", "cluster: stable").replace("{name: canary", "{name: stable"))
+    reading = read_shop(text.replace("cluster: canary", "cluster: stable").replace("{name: canary", "{name: stable"))
     assert [(one.name, one.hosts, [port.number for port in one.ports]) for one in reading.mesh.externals] == [
         ("api-example-com", ("api.example.com",), [80])
     ]
@@ -239,36 +113,38 @@ def test_a_host_that_is_no_service_is_an_external() -> None:
 
 
 def test_a_service_without_a_sidecar_here_is_one_that_its_callers_tell_of() -> None:
-    reading = _read(_WEB)
+    reading = read_shop(WEB)
     found = {one.name: [port.number for port in one.ports] for one in reading.mesh.workloads}
     assert found == {"cart": [8080], "cart-canary": [8080], "web": []}
     assert {one.message for one in reading.unknown} == {"there is no configuration of this service's sidecar"}
 
 
 def test_an_address_leads_to_the_sidecar_that_listens_there() -> None:
-    server = _server("cart", 8080).replace("0.0.0.0", "10.0.0.7")
-    web = _WEB.replace("address: cart, port_value", "address: 10.0.0.7, port_value")
-    assert "the cluster `stable` of `shop/web` leads to port 8080 of `shop/cart`" in _assumed(_read(web, server))
-    elsewhere = _read(web.replace("10.0.0.7", "10.0.0.8"), server)
+    server = server_of_shop("cart", 8080).replace("0.0.0.0", "10.0.0.7")
+    web = WEB.replace("address: cart, port_value", "address: 10.0.0.7, port_value")
+    assert "the cluster `stable` of `shop/web` leads to port 8080 of `shop/cart`" in _assumed(read_shop(web, server))
+    elsewhere = read_shop(web.replace("10.0.0.7", "10.0.0.8"), server)
     assert "where the cluster `stable` leads is not known" in {one.message for one in elsewhere.unknown}
 
 
 def test_a_port_that_a_sidecar_does_not_serve_is_not_known() -> None:
-    reading = _read(_WEB, _server("cart", 8081))
+    reading = read_shop(WEB, server_of_shop("cart", 8081))
     assert "where the cluster `stable` leads is not known" in {one.message for one in reading.unknown}
 
 
 _DOMAINS: Final = 'domains: [cart, "cart:8080", cart.shop]'
-_SERVERS: Final = (_server("cart", 8080), _server("cart-canary", 8080))
+_SERVERS: Final = (server_of_shop("cart", 8080), server_of_shop("cart-canary", 8080))
 
 
 def test_a_virtual_host_for_every_host_is_for_where_it_leads_if_that_is_one_port() -> None:
-    text = _WEB.replace(_DOMAINS, 'domains: ["*"]')
-    several = _read(text, *_SERVERS)
+    text = WEB.replace(_DOMAINS, 'domains: ["*"]')
+    several = read_shop(text, *_SERVERS)
     assert [one.message for one in several.unknown if one.ports is None] == [
         "whose calls this virtual host takes is not known"
     ]
-    one = _read(text.replace("cluster: canary", "cluster: stable").replace("{name: canary", "{name: stable"), *_SERVERS)
+    one = read_shop(
+        text.replace("cluster: canary", "cluster: stable").replace("{name: canary", "{name: stable"), *_SERVERS
+    )
     where = "port 8080 of `shop/cart`"
     assert f"what the virtual host `cart` takes is for {where}, whatever its host" in _assumed(one)
     assert [found.ports for found in one.unknown] == [(("shop", "cart-canary", 8080),)], (
@@ -278,16 +154,16 @@ def test_a_virtual_host_for_every_host_is_for_where_it_leads_if_that_is_one_port
 
 @pytest.mark.parametrize(("prefix", "known"), [("/", True), ("/items", False)])
 def test_paths_that_are_not_normalized_matter_where_routes_ask_for_them(prefix: str, *, known: bool) -> None:
-    text = _WEB.replace("          merge_slashes: true\n", "")
-    assert text != _WEB
-    reading = _read(text.replace("match: {prefix: /, headers", f"match: {{prefix: {prefix}, headers"))
+    text = WEB.replace("          merge_slashes: true\n", "")
+    assert text != WEB
+    reading = read_shop(text.replace("match: {prefix: /, headers", f"match: {{prefix: {prefix}, headers"))
     assert ("paths are sent as servers are to see them" in _assumed(reading)) is known
     messages = {one.message for one in reading.unknown} - {"there is no configuration of this service's sidecar"}
     assert messages == (set() if known else {"paths are not normalized as the language says"})
 
 
 def test_hosts_of_nobody_are_not_known() -> None:
-    reading = _read(_WEB.replace(_DOMAINS, "domains: [basket]"), *_SERVERS)
+    reading = read_shop(WEB.replace(_DOMAINS, "domains: [basket]"), *_SERVERS)
     assert [one.message for one in reading.unknown if one.ports is None] == [
         "whose calls this virtual host takes is not known"
     ]
@@ -307,14 +183,14 @@ def test_a_name_of_a_service_that_another_virtual_host_takes_is_not_known(
 ) -> None:
     """One that refuses whatever is left takes nothing."""
     other = f'- {{name: x, domains: ["{domain}"], routes: [{{match: {{prefix: /}}, {action}}}]}}'
-    text = _WEB.replace("            - name: cart\n", f"            {other}\n            - name: cart\n")
-    reading = _read(text, *_SERVERS)
+    text = WEB.replace("            - name: cart\n", f"            {other}\n            - name: cart\n")
+    reading = read_shop(text, *_SERVERS)
     assert ("some names of the service lead elsewhere" in {one.message for one in reading.unknown}) is not known
     assert known is not bool(reading.unknown)
 
 
 def test_bytes_are_led_to_a_listener_of_their_own() -> None:
-    proxy = f'{{"@type": {_TYPES}.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: x, cluster: queue}}'
+    proxy = f'{{"@type": {TYPES}.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: x, cluster: queue}}'
     text = f"""\
 node: {{id: shop/web}}
 static_resources:
@@ -322,9 +198,9 @@ static_resources:
   - name: queue
     address: {{socket_address: {{address: 127.0.0.1, port_value: 6379}}}}
     filter_chains: [{{filters: [{{name: tcp, typed_config: {proxy}}}]}}]
-  clusters:{_inside("queue", "queue.jobs", 6379, "queue")}
+  clusters:{inside("queue", "queue.jobs", 6379, "queue")}
 """
-    reading = _read(text)
+    reading = read_shop(text)
     found = next(one for one in reading.mesh.workloads if one.name == "queue")
     assert (found.namespace, found.identity) == ("jobs", "spiffe://shop.example/ns/shop/sa/queue")
     assert [(port.number, port.protocol) for port in found.ports] == [(6379, Protocol.TCP)]

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from envoy_by_hand import PAYMENTS
 from meshc.cli import main
 from meshc.ir import Mesh
 from meshc.reading import Aspect, Reading, bare, objects_of_source
@@ -15,103 +16,6 @@ from meshc_harness.compare import analyze_text
 from meshc_harness.running import Ran
 
 Run = Callable[..., Ran]
-
-PAYMENTS: Final = """\
-node: {id: bank/payments, cluster: payments}
-static_resources:
-  listeners:
-  - name: ingress
-    traffic_direction: INBOUND
-    address: {socket_address: {address: 0.0.0.0, port_value: 8443}}
-    filter_chains:
-    - transport_socket:
-        name: envoy.transport_sockets.tls
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
-          require_client_certificate: true
-          common_tls_context:
-            tls_certificates: [{certificate_chain: {filename: /certs/tls.crt}, private_key: {filename: /certs/tls.key}}]
-            validation_context:
-              trusted_ca: {filename: /certs/ca.crt}
-              match_typed_subject_alt_names: [{san_type: URI, matcher: {prefix: "spiffe://bank.example/"}}]
-      filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: ingress
-          normalize_path: true
-          merge_slashes: true
-          path_with_escaped_slashes_action: REJECT_REQUEST
-          stream_idle_timeout: 0s
-          route_config:
-            name: local
-            virtual_hosts:
-            - name: backend
-              domains: ["*"]
-              routes: [{match: {prefix: /}, route: {cluster: app, timeout: 0s, idle_timeout: 0s}}]
-          http_filters:
-          - name: envoy.filters.http.jwt_authn
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
-              providers:
-                login:
-                  issuer: https://login.bank.example
-                  audiences: [payments]
-                  require_expiration: true
-                  forward: true
-                  payload_in_metadata: token
-                  from_headers: [{name: Authorization, value_prefix: "Bearer "}]
-                  remote_jwks:
-                    http_uri: {uri: "https://login.bank.example/jwks.json", cluster: login, timeout: 2s}
-              rules: [{match: {prefix: /}, requires: {provider_name: login}}]
-          - name: envoy.filters.http.rbac
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC
-              rules:
-                action: ALLOW
-                policies:
-                  charge:
-                    permissions:
-                    - and_rules:
-                        rules:
-                        - header: {name: ":method", string_match: {exact: POST}}
-                        - url_path: {path: {exact: /charge}}
-                    principals: [{authenticated: {principal_name: {exact: "spiffe://bank.example/ns/shop/sa/web"}}}]
-                  reports:
-                    permissions:
-                    - and_rules:
-                        rules:
-                        - header: {name: ":method", string_match: {exact: GET}}
-                        - url_path: {path: {prefix: /reports/}}
-                    principals: [{authenticated: {principal_name: {exact: "spiffe://bank.example/ns/bank/sa/audit"}}}]
-          - name: envoy.filters.http.router
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-  clusters:
-  - name: app
-    type: STATIC
-    circuit_breakers:
-      thresholds:
-      - {max_connections: 4294967295, max_pending_requests: 4294967295, max_requests: 4294967295, max_retries: 4294967295}
-    load_assignment:
-      cluster_name: app
-      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 8080}}}}]}]
-  - name: login
-    type: LOGICAL_DNS
-    load_assignment:
-      cluster_name: login
-      endpoints:
-      - lb_endpoints: [{endpoint: {address: {socket_address: {address: login.bank.example, port_value: 443}}}}]
-    transport_socket:
-      name: envoy.transport_sockets.tls
-      typed_config:
-        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-        sni: login.bank.example
-        common_tls_context:
-          validation_context:
-            trusted_ca: {filename: /etc/ssl/certs/ca-certificates.crt}
-            match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: login.bank.example}}]
-admin: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}
-"""
 
 
 @pytest.fixture
@@ -266,3 +170,49 @@ def test_what_a_server_bounds_leaves_known_who_may_call(written: str, left: str,
     assert [one.aspects for one in found] == [{Aspect.SETTINGS}]
     assert len(bounded.unknown) == len(whole.unknown) + 1
     assert bounded.mesh.workloads == whole.mesh.workloads
+
+
+_INNER: Final = (
+    "  - {name: inner, address: {socket_address: {address: 0.0.0.0, port_value: 8080}}, filter_chains: []}\n"
+)
+_INSPECTOR: Final = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "message"),
+    [
+        ("  clusters:\n", f"{_INNER}  clusters:\n", "a listener that leads to another place of the sidecar"),
+        ("127.0.0.1, port_value: 8080", "127.0.0.1, port_value: 9901", "a listener that leads to another place of the"),
+        (
+            "    filter_chains:\n",
+            (
+                f'    listener_filters: [{{filter_disabled: {{any_match: true}}, typed_config: {{"@type": {_INSPECTOR}}}}}]\n'
+                "    filter_chains:\n"
+            ),
+            "the field `filter_disabled`",
+        ),
+        ('name: ":method"', "name: x-forwarded-client-cert", "the header `x-forwarded-client-cert`, which Envoy"),
+        ('name: ":method"', "name: x-envoy-peer-metadata-id", "the header `x-envoy-peer-metadata-id`, which Envoy"),
+        ("issuer: https", "clock_skew_seconds: 61\n                  issuer: https", "tokens are accepted long after"),
+        (
+            "trusted_ca: {filename: /certs/ca.crt}",
+            "trusted_ca: {filename: /certs/ca.crt}\n              verify_certificate_spki: [a]",
+            "the field `verify_certificate_spki`",
+        ),
+    ],
+)
+def test_what_lets_others_in_or_keeps_them_out_beside_rules_is_not_passed_over(
+    written: str, instead: str, message: str
+) -> None:
+    """A listener that leads to another of the sidecar's would lend its identity, or be decided by that one's rules."""
+    assert written in PAYMENTS
+    assert not [one for one in _read(PAYMENTS).unknown if Aspect.ACCESS in one.aspects]
+    found = [one for one in _read(PAYMENTS.replace(written, instead)).unknown if one.message.startswith(message)]
+    assert [(Aspect.ACCESS in one.aspects, one.ports) for one in found] == [(True, (("bank", "payments", 8443),))]
+
+
+def test_a_list_of_revoked_certificates_is_an_assumption() -> None:
+    authority = "trusted_ca: {filename: /certs/ca.crt}"
+    reading = _read(PAYMENTS.replace(authority, f"{authority}\n              crl: {{filename: /certs/crl.pem}}"))
+    assert _assumed(reading) - _assumed(_read(PAYMENTS)) == {"no caller has a certificate that is revoked"}
+    assert reading.unknown == _read(PAYMENTS).unknown
