@@ -154,7 +154,8 @@ def _without_a_port(listener: Message, car: Sidecar) -> NotUnderstoodError:
 def _nobody_s(car: Sidecar) -> NotUnderstoodError:
     """A sidecar of no service."""
     hint = "write its service's namespace and name as the node id, `<namespace>/<service>`"
-    return car.message.error(f"whose sidecar `{car.node}` is, is not known: {hint}", "node")
+    whose = f"whose sidecar `{car.node}` is," if car.node else "whose sidecar this is, without a node id,"
+    return car.message.error(f"{whose} is not known: {hint}", "node")
 
 
 def _clusters(car: Sidecar, around: _Around) -> Clusters:
