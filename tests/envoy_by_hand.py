@@ -222,8 +222,12 @@ static_resources:
 """
 
 
-def read_shop(web: str, *others: str) -> Reading:
-    mesh = analyze_text('mesh m { trust-domain "shop.example" }\nnamespace shop\n').mesh
+_SHOP: Final = 'mesh m { trust-domain "shop.example" }\nnamespace shop\n'
+
+
+def read_shop(web: str, *others: str, program: str = _SHOP) -> Reading:
+    """What these files say beside a program."""
+    mesh = analyze_text(program).mesh
     assert isinstance(mesh, Mesh)
     texts = {"web.yaml": web, **{f"{place}.yaml": text for place, text in enumerate(others)}}
     objects = [one for name, text in texts.items() for one in objects_of_source(SourceFile(name, text))[0]]

@@ -15,8 +15,16 @@ from meshc_envoy.read.notes import BLANKS, HOST_CASE, HOST_PORT, ONE_LINE, Notes
 
 JWT: Final = "envoy.filters.http.jwt_authn"
 
-_OWN: Final = ("x-envoy-", "x-forwarded-client-cert")
+_DROPPED: Final = ("x-envoy-", "x-forwarded-client-cert")
 """What the language takes no request to have."""
+_WRITTEN: Final = frozenset(
+    {
+        *("x-forwarded-for", "x-forwarded-proto", "x-request-id"),
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+        "content-length",
+    }
+)
+"""What Envoy puts into requests, or takes out of them, before rules and routes look at them."""
 
 RouteMetadata = Callable[[str, str, Message], ir.Condition]
 """Namespace and key of metadata of routes -> when the route that is taken has it set to true."""
@@ -104,7 +112,7 @@ def header(matcher: Message, where: Surroundings) -> ir.Condition:
     name = matcher.text("name").lower()
     if not name:
         raise matcher.error("a matcher of a header without a name")
-    if name.startswith(_OWN):
+    if name.startswith(_DROPPED) or name in _WRITTEN:
         raise matcher.error(f"the header `{name}`, which Envoy writes or drops by itself, is tested")
     inverted = matcher.flag("invert_match")
     missing_is_empty = matcher.flag("treat_missing_header_as_empty")

@@ -5,16 +5,21 @@ Only clusters that calls of the application are sent to are looked at; those of 
 Source: Envoy `Cluster.load_assignment`; "DNS for Services and Pods" of Kubernetes.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Final
 
 from meshc import ir
+from meshc.inventory.names import is_name
 from meshc_envoy.read.bootstraps import Destination, Sidecar
 from meshc_envoy.read.clusters import CLUSTER_NAME, addresses_of, server_of
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
-from meshc_envoy.read.roles import bound_port, led_to
+from meshc_envoy.read.roles import bound_port, led_to, owner_of
+
+_NO_NAME: Final = re.compile(r"[^a-z0-9-]")
 
 
 @dataclass(slots=True)
@@ -53,15 +58,15 @@ def _called(listener: Message) -> list[str]:
 
 
 def _add(car: Sidecar, mesh: _Mesh) -> None:
-    namespace, slash, name = car.node.partition("/")
-    if not slash:
+    owner = owner_of(car.node)
+    if owner is None:
         return
-    mesh.ports.setdefault((namespace, name), set()).update(car.served.values())
+    mesh.ports.setdefault(owner, set()).update(car.served.values())
     for place, number in car.served.items():
         host = car.listeners[place].need("address").need("socket_address").text("address")
         bound = bound_port(car.listeners[place])
         if bound is not None and _is_reached(host):
-            mesh.listening[host, bound] = Destination(namespace=namespace, service=name, port=number)
+            mesh.listening[host, bound] = Destination(namespace=owner[0], service=owner[1], port=number)
 
 
 def _settle(car: Sidecar, name: str, mesh: _Mesh, declared: set[str], notes: Notes) -> None:
@@ -90,13 +95,18 @@ def _destination(host: str, port: int, car: Sidecar, mesh: _Mesh, *, is_inside: 
     service = service_of(host, namespace, mesh.domain)
     if service is not None and (service in mesh.ports or is_inside or host.count(".") != 1):
         numbers = mesh.ports.get(service)
-        if numbers is not None and port not in numbers:
+        if not (is_name(service[0]) and is_name(service[1])) or (numbers is not None and port not in numbers):
             return None
         return Destination(namespace=service[0], service=service[1], port=port)
     if ".svc" in host or is_inside:
         return None
-    key = mesh.outside.setdefault(host, (namespace, host.replace(".", "-")))
-    return None if key in mesh.ports else Destination(namespace=key[0], service=key[1], port=port, host=host)
+    key = mesh.outside.setdefault(host, (namespace, _NO_NAME.sub("-", host)))
+    is_free = key not in mesh.ports and list(mesh.outside.values()).count(key) == 1
+    return (
+        None
+        if not is_free or not all(map(is_name, key))
+        else Destination(namespace=key[0], service=key[1], port=port, host=host)
+    )
 
 
 def service_of(host: str, namespace: str, domain: str) -> tuple[str, str] | None:

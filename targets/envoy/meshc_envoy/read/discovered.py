@@ -4,16 +4,17 @@ Each sidecar is one, with a port for each inbound listener; so is each destinati
 `<namespace>/<service>:<port>`, of which only callers speak here. With `/<host>` it is an external.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from meshc import ir
 from meshc.reading import Aspect
+from meshc.semantics.identities import trust_domain_of
 from meshc_envoy.read.bootstraps import Destination, Sidecar
 from meshc_envoy.read.clusters import destination, server_of, speaks_http2
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
-from meshc_envoy.read.roles import routed
+from meshc_envoy.read.roles import owner_of, routed
 from meshc_envoy.read.telemetry import caller_in, loggers_of
 
 _NAMED = "a sidecar's node id is its service's namespace and name"
@@ -25,10 +26,12 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
     names = {(one.namespace, one.name) for one in known.workloads}
     found: list[ir.Workload] = []
     identities = _identities(sidecars)
+    known = _of_one_domain(known, identities.values(), sidecars, notes)
     for car in sidecars:
-        namespace, slash, name = car.node.partition("/")
-        if slash and namespace and name and (namespace, name) not in names:
-            names.add((namespace, name))
+        owner = owner_of(car.node)
+        if owner is not None and owner not in names:
+            namespace, name = owner
+            names.add(owner)
             notes.assume(_NAMED, car.message.place("node"))
             try:
                 identity = identities.get((namespace, name)) or _own_identity(car)
@@ -46,6 +49,16 @@ def discovered(known: ir.Mesh, sidecars: Sequence[Sidecar], notes: Notes) -> ir.
         workloads=tuple(sorted((*known.workloads, *found), key=lambda one: (one.namespace, one.name))),
         externals=tuple(sorted((*known.externals, *externals), key=lambda one: (one.namespace, one.name))),
     )
+
+
+def _of_one_domain(known: ir.Mesh, identities: Iterable[str], sidecars: Sequence[Sidecar], notes: Notes) -> ir.Mesh:
+    """The mesh in the trust domain of all servers that callers demand, where nobody has declared a service."""
+    domains = {trust_domain_of(identity) for identity in identities}
+    domain = next(iter(domains), None)
+    if known.workloads or len(domains) != 1 or domain is None or domain in known.trust_domains:
+        return known
+    notes.assume(f"the trust domain of the mesh is `{domain}`", sidecars[0].message.span)
+    return replace(known, trust_domains=(domain,))
 
 
 def _identities(sidecars: Sequence[Sidecar]) -> dict[tuple[str, str], str]:

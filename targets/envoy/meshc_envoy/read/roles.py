@@ -5,11 +5,13 @@ Each answer is an assumption, which a person can check. What cannot be told has 
 Source: Envoy `Node`, `Listener.traffic_direction`, `RouteAction.cluster_specifier`, `TcpProxy.cluster_specifier`.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from meshc import ir
 from meshc.addresses import FIRST_INBOUND_PORT, OUTBOUND_PORT, inbound_ports
+from meshc.inventory.names import is_name
 from meshc_envoy.read.bootstraps import Sidecar
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
@@ -19,6 +21,8 @@ from meshc_envoy.read.telemetry import shows_metrics
 INBOUND: Final = "inbound/"
 OUTBOUND: Final = "outbound/"
 _NUMBERED: Final = "an inbound listener is called by its service's port, `inbound/<port>`"
+
+_POD: Final = re.compile(r"sidecar~[^~]+~[^~.]+\.([^~.]+)~[^~]+")
 
 _Workloads = Mapping[tuple[str, str], ir.Workload]
 
@@ -34,16 +38,32 @@ def give_roles(sidecars: Sequence[Sidecar], known: ir.Mesh, notes: Notes) -> Non
             continue  # whoever reads the listener says so
 
 
+def owner_of(node: str) -> tuple[str, str] | None:
+    """The namespace and name of the service that a node id says, if it says one."""
+    namespace, _, name = node.partition("/")
+    return (namespace, name) if is_name(namespace) and is_name(name) else None
+
+
 def _settle_node(car: Sidecar, workloads: _Workloads, notes: Notes) -> None:
     """Without a node id that is a service's name, the node's cluster may be one."""
-    if "/" in car.node:
+    if owner_of(car.node) is not None:
         return
-    namespace, _, name = car.cluster.partition("/")
-    found = [(namespace, name)] if namespace and name else [one for one in workloads if one[1] == car.cluster]
+    found = [one for one in workloads if car.cluster in {one[1], f"{one[1]}.{one[0]}"}]
+    own = owner_of(car.cluster) or _of_pod(car)
+    if own is not None:
+        found = [own]
     if len(found) == 1:
         car.node = "/".join(found[0])
         text = f"the sidecar whose `node.cluster` is `{car.cluster}` is that of `{car.node}`"
         notes.assume(text, car.message.place("node"))
+
+
+def _of_pod(car: Sidecar) -> tuple[str, str] | None:
+    """The service `<name>.<namespace>` of a pod in the same namespace, as Istio writes node ids and clusters."""
+    pod, cluster = _POD.fullmatch(car.node), car.cluster.split(".")
+    if pod is None or len(cluster) != 2 or cluster[1] != pod[1]:
+        return None
+    return owner_of(f"{cluster[1]}/{cluster[0]}")
 
 
 def _settle_listeners(car: Sidecar, workloads: _Workloads, notes: Notes) -> None:

@@ -205,3 +205,55 @@ static_resources:
     assert (found.namespace, found.identity) == ("jobs", "spiffe://shop.example/ns/shop/sa/queue")
     assert [(port.number, port.protocol) for port in found.ports] == [(6379, Protocol.TCP)]
     assert "the calls of applications are led to the outbound listeners" in _assumed(reading)
+
+
+@pytest.mark.parametrize("host", ["my_cart", "Cart_1.shop", "cart_a.shop.svc.cluster.local"])
+def test_a_host_that_no_service_can_be_called_by_is_not_known(host: str) -> None:
+    """Such as containers have outside of Kubernetes: a program could not say them."""
+    reading = read_shop(WEB.replace("address: cart, port_value", f"address: {host}, port_value"))
+    assert any(one.ports is None for one in reading.unknown), "its calls may go anywhere"
+    assert {one.name for one in reading.mesh.workloads} <= {"web", "cart", "cart-canary"}
+
+
+def test_hosts_outside_that_would_have_one_name_are_not_taken_for_one() -> None:
+    text = WEB.replace(
+        inside("stable", "cart", 8080, "cart"),
+        f"\n  - name: stable\n    type: LOGICAL_DNS\n    {endpoint('api.a.example.com', 80)}",
+    ).replace(
+        inside("canary", "cart-canary.shop.svc.cluster.local", 8080, "cart-canary"),
+        f"\n  - name: canary\n    type: LOGICAL_DNS\n    {endpoint('api-a.example.com', 80)}",
+    )
+    reading = read_shop(text)
+    assert [one.hosts for one in reading.mesh.externals] == [("api-a.example.com",)]
+    assert any(one.ports is None for one in reading.unknown), "its calls may go anywhere"
+
+
+_DOMAIN: Final = "the trust domain of the mesh is `shop.example`"
+
+
+@pytest.mark.parametrize(
+    ("program", "domain"),
+    [
+        ("namespace shop\n", "shop.example"),
+        ("namespace shop\nservice other in shop\n", "cluster.local"),
+        ('mesh m { trust-domain "shop.example" }\nnamespace shop\n', None),
+    ],
+)
+def test_the_trust_domain_is_that_of_the_servers_that_callers_demand(program: str, domain: str | None) -> None:
+    """Where nobody has declared a service; a program says its own."""
+    reading = read_shop(WEB, program=program)
+    assert reading.mesh.trust_domain == (domain or "shop.example")
+    assert (_DOMAIN in _assumed(reading)) is (domain == "shop.example")
+    other = read_shop(WEB.replace("shop.example/ns/shop/sa/cart-canary", "bank.example/ns/shop/sa/x"), program=program)
+    assert _DOMAIN not in _assumed(other)
+
+
+def test_a_caller_alone_is_imported(tmp_path: Path, meshc: Run) -> None:
+    """What decides in its servers is listed, and all that it says itself is in the program."""
+    (tmp_path / "web.yaml").write_text(WEB, encoding="utf-8")
+    ran = meshc("import", str(tmp_path / "web.yaml"), "-o", str(tmp_path / "out"), "--from", "envoy")
+    assert ran.status == 1
+    assert "a mistake in meshc" not in ran.err
+    assert ran.err.count("there is no configuration of this service's sidecar") == 2
+    text = (tmp_path / "out" / "policies" / "mesh.mesh").read_text(encoding="utf-8")
+    assert 'trust-domain "shop.example"' in text

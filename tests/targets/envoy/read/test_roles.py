@@ -147,6 +147,34 @@ def test_a_sidecar_is_found_by_its_cluster() -> None:
     assert _numbers(whole, "payments") == [8443]
 
 
+@pytest.mark.parametrize("node", ["a/b/c", "Bank/payments", "bank/pay_ments", "my host/rack 4", "/payments", "bank/"])
+def test_a_node_id_that_no_service_has_names_none(node: str) -> None:
+    reading = _read(PAYMENTS.replace("id: bank/payments, cluster: payments", f'id: "{node}", cluster: payments'))
+    assert reading.mesh.workloads == ()
+    assert any(one.message.startswith(f"whose sidecar `{node}` is, is not known") for one in reading.unknown)
+    found = _read(PAYMENTS.replace("id: bank/payments, cluster: payments", f'id: "{node}", cluster: bank/payments'))
+    assert _numbers(found, "payments") == [8443]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "ports", "known"),
+    [
+        ("payments.bank", "port 8443 http", True),
+        ("payments.bank", "", True),
+        ("payments.shop", "", False),
+        ("payments", "", False),
+        ("v1.payments.bank", "", False),
+    ],
+)
+def test_a_pod_of_istio_is_that_of_the_service_that_its_cluster_names(cluster: str, ports: str, *, known: bool) -> None:
+    """Of a pod, the namespace of both must be one; its own name is no service's."""
+    pod = "sidecar~10.1.1.1~payments-7d9f-x2.bank~bank.svc.cluster.local"
+    text = PAYMENTS.replace("id: bank/payments, cluster: payments", f'id: "{pod}", cluster: {cluster}')
+    reading = _read(text, _DECLARED.format(ports=ports)) if ports else _read(text)
+    assert (f"the sidecar whose `node.cluster` is `{cluster}` is that of `bank/payments`" in _assumed(reading)) is known
+    assert (_numbers(reading, "payments") == [8443]) is known
+
+
 def test_a_sidecar_of_nobody_says_what_to_write() -> None:
     reading = _read(PAYMENTS.replace("id: bank/payments, cluster: payments", "id: pod-7, cluster: payments"))
     hint = "write its service's namespace and name as the node id, `<namespace>/<service>`"
@@ -193,6 +221,9 @@ _INSPECTOR: Final = "type.googleapis.com/envoy.extensions.filters.listener.tls_i
         ),
         ('name: ":method"', "name: x-forwarded-client-cert", "the header `x-forwarded-client-cert`, which Envoy"),
         ('name: ":method"', "name: x-envoy-peer-metadata-id", "the header `x-envoy-peer-metadata-id`, which Envoy"),
+        ('name: ":method"', "name: X-Request-Id", "the header `x-request-id`, which Envoy"),
+        ('name: ":method"', "name: x-forwarded-proto", "the header `x-forwarded-proto`, which Envoy"),
+        ('name: ":method"', "name: x-forwarded-for", "the header `x-forwarded-for`, which Envoy"),
         ("issuer: https", "clock_skew_seconds: 61\n                  issuer: https", "tokens are accepted long after"),
         (
             "trusted_ca: {filename: /certs/ca.crt}",
