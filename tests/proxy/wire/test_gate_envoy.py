@@ -87,7 +87,9 @@ def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     process = subprocess.Popen(command)
     try:
         for _ in range(200):
-            if path.exists():
+            # The file is there before anybody listens behind it.
+            with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+                client.connect(str(path))
                 break
             time.sleep(0.05)
         yield path
