@@ -87,7 +87,8 @@ def near_misses(request: Request) -> Iterator[Request]:
         path.replace("/", "%2f", 1),
     ):
         yield replace(request, path=other)
-    yield replace(request, headers=())
+    for name in dict.fromkeys(name.lower() for name, _ in request.headers):
+        yield replace(request, headers=tuple(pair for pair in request.headers if pair[0].lower() != name))
     yield replace(request, headers=request.headers + request.headers)
     for value in TEXTS:
         yield replace(request, headers=(("x-a", value), *request.headers))

@@ -12,12 +12,16 @@ from typing import Final
 
 from meshc.explaining.dimensions import Dimension, changed, dimensions_of, in_words
 from meshc.explaining.model import RequestChange
+from meshc.ir import AddressOf
 from meshc.request import Request
 from meshc.semantics.decide import Evaluator
 from meshc.semantics.facts import Facts
 from meshc.semantics.regions import PortSide, Region, Space
+from meshc.semantics.regions.aspects import FORWARDED
 from meshc.semantics.regions.forest import bits_of
+from meshc.semantics.regions.literals import collect_literals
 from meshc.semantics.regions.locate import class_of_identity, locate
+from meshc.semantics.regions.networks import address_variable
 from meshc.semantics.show import Names, identity_names, show_identity
 from meshc.semantics.show_request import show_request
 
@@ -44,6 +48,7 @@ def nearest_requests(evaluator: Evaluator, side: PortSide, request: Request, fac
         request=request,
         at=at,
         names=identity_names(evaluator.mesh),
+        addresses=_addresses(side, space) if _is_own_client(request) else (),
     )
     for size in range(1, MAX_CHANGES + 1):
         found = tuple(search.with_changes(size))
@@ -52,8 +57,25 @@ def nearest_requests(evaluator: Evaluator, side: PortSide, request: Request, fac
     return ()
 
 
+def _is_own_client(request: Request) -> bool:
+    """Whether nobody stands before the peer: its address is then the client's, and the two change together."""
+    return all(name.lower() != FORWARDED for name, _ in request.headers)
+
+
+def _addresses(side: PortSide, space: Space) -> tuple[str, ...]:
+    """One address of each class that tests of peers and of clients make together; none where only one of the two is tested."""
+    if space.aspects.peer is None or not space.aspects.clients:
+        return ()
+    literals = collect_literals((side,))
+    blocks = dict.fromkeys((*literals.peers, *(one for found in literals.clients.values() for one in found)))
+    values = address_variable(0, AddressOf.PEER, tuple(blocks)).values
+    return tuple(one for one in values if one is not None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Search:
+    """`addresses` are what to try where the client's address is the peer's, which only such an example keeps together."""
+
     evaluator: Evaluator
     side: PortSide
     space: Space
@@ -61,6 +83,7 @@ class _Search:
     request: Request
     at: tuple[int, ...]
     names: Names
+    addresses: tuple[str, ...]
 
     def with_changes(self, size: int) -> Iterator[RequestChange]:
         """One allowed request for each choice of dimensions, as far as there are such."""
@@ -73,6 +96,8 @@ class _Search:
     def _changing(self, chosen: Sequence[Dimension]) -> Region:
         """The allowed requests that differ in the chosen dimensions alone."""
         free = {level for one in chosen for level in one.levels}
+        if self._is_moving(chosen):
+            free |= {one.level for one in self.space.aspects.clients.values()}
         region = self.allowed
         for level, number in enumerate(self.at):
             if level not in free:
@@ -101,17 +126,25 @@ class _Search:
         assignment = region.any_path(preferred)
         return None if assignment is None else self._checked(self.space.request(assignment), chosen, callers)
 
+    def _is_moving(self, chosen: Sequence[Dimension]) -> bool:
+        """Whether the client moves with the peer."""
+        kinds = {one.kind for one in chosen}
+        return bool(self.addresses) and "address" in kinds and "client" not in kinds
+
     def _checked(self, witness: Request, chosen: Sequence[Dimension], callers: tuple[str, ...]) -> RequestChange | None:
         witness = replace(witness, identity=callers[0]) if callers else witness
         request = self.request
         for one in chosen:
             request = changed(request, witness, one)
-        if self.evaluator.decide(request).allowed is not True:
+        others = self.addresses if self._is_moving(chosen) else ()
+        asked = (request, *(replace(request, source_ip=one) for one in others if one != self.request.source_ip))
+        allowed = next((one for one in asked if self.evaluator.decide(one).allowed is True), None)
+        if allowed is None:
             return None
         return RequestChange(
-            changes=tuple(in_words(request, self._callers_text(callers), one) for one in chosen),
-            request=request,
-            text=show_request(request, self.side.port.protocol, self.names),
+            changes=tuple(in_words(allowed, self._callers_text(callers), one) for one in chosen),
+            request=allowed,
+            text=show_request(allowed, self.side.port.protocol, self.names),
         )
 
     def _workloads(self, classes: int) -> tuple[str, ...]:

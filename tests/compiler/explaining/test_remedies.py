@@ -61,6 +61,19 @@ def test_what_is_not_changed_stays() -> None:
     assert found.text == 'shop.cart GET bank.pay:8080 /refunds?a=b with header "x-other" "1", header "x-region" "us"'
 
 
+def test_the_client_moves_with_the_peer_where_nobody_stands_between() -> None:
+    """Of the addresses that the allow takes, the deny leaves the second block alone."""
+    text = "allow anyone when source ip in (10.0.0.0/8, 2001:db8::/32)\n  deny anyone when remote ip in (10.0.0.0/8)"
+    start = START.replace("mesh shop {", "mesh shop { trusted-hops 1")
+    program = program_of(f"{start}access pay {{\n  {text}\n}}\n")
+    asked = {"from": "web", "to": "pay", "method": "GET", "path": "/"}
+    (alone,) = explained(program, request_of(program, asked))[1].requests
+    assert alone.changes == ("another address: 2001:db8::1",)
+    behind = {**asked, "headers": {"x-forwarded-for": "192.0.2.7"}}
+    (through,) = explained(program, request_of(program, behind))[1].requests
+    assert through.changes == ("another address: 10.0.0.1",)
+
+
 JWT = 'authenticate pay { jwt corp { issuer "https://idp" audiences "pay" jwks file "keys.json" required } }\n'
 
 
