@@ -84,7 +84,10 @@ def _by_header(jwt: ir.Jwt) -> tuple[ir.Jwt, ...]:
 
 
 def _requirement(jwts: tuple[ir.Jwt, ...]) -> Object:
-    """Every header must hold a good token or none; one of them must hold a token if some provider requires it."""
+    """Every header must hold a good token or none; one of them must hold a token if some provider requires it.
+
+    That one does is asked first: a token that is not forwarded is gone once a provider has found it good.
+    """
     required = any(jwt.required for jwt in jwts)
     groups: dict[str, list[ir.Jwt]] = {}
     for jwt in jwts:
@@ -93,7 +96,7 @@ def _requirement(jwts: tuple[ir.Jwt, ...]) -> Object:
         return _any_of(jwts, may_be_missing=not required)
     parts = [_any_of(tuple(group), may_be_missing=True) for group in groups.values()]
     if required:
-        parts.append(_any_of(jwts, may_be_missing=False))
+        parts.insert(0, _any_of(jwts, may_be_missing=False))
     return {"requires_all": {"requirements": list(parts)}}
 
 

@@ -320,3 +320,55 @@ def test_way_out(run_lab: RunLab) -> None:
         )
 
     run_lab(program, scenario, externals)
+
+
+def test_required_tokens_of_several_headers(run_lab: RunLab) -> None:
+    """One token is enough, and every token must be good; a good one is gone once it was asked for."""
+    corp, partner = TokenIssuer.create("corp"), TokenIssuer.create("partner")
+    keys = [one.jwks.replace('"', chr(92) + '"') for one in (corp, partner)]
+    program = f"""
+    mesh shop {{ trust-domain "mesh.local" }}
+    namespace shop
+    service cart in shop
+    service orders in shop {{ port 80 http target 8080 }}
+    service twice in shop {{ port 80 http target 8080 }}
+    authenticate orders {{
+      jwt corp {{ issuer "https://corp" jwks inline "{keys[0]}" required }}
+      jwt partner {{ issuer "https://partner" jwks inline "{keys[1]}" from-header "x-partner" "" required }}
+    }}
+    authenticate twice {{
+      jwt corp {{ issuer "https://corp" jwks inline "{keys[0]}" from-header "x-one" "" from-header "x-two" "" required }}
+    }}
+    access orders {{ allow cart to /open }}
+    access twice {{ allow cart to /open }}
+    """
+    good = (corp.sign({"iss": "https://corp"}).encode(), partner.sign({"iss": "https://partner"}).encode())
+    bad = (corp.sign({"iss": "https://corp"}, Flaw.WRONG_KEY).encode(), b"x.y.z")
+
+    async def scenario(lab: Lab) -> None:
+        orders, twice = lab.inbound("orders", 80, caller="cart"), lab.inbound("twice", 80, caller="cart")
+        for one, other, expected in (
+            (None, None, 401),
+            (good[0], None, 200),
+            (None, good[1], 200),
+            (good[0], good[1], 200),
+            (good[0], bad[1], 401),
+            (bad[0], good[1], 401),
+            (good[1], None, 401),
+        ):
+            first = () if one is None else ((b"authorization", b"Bearer " + one),)
+            headers = first + (() if other is None else ((b"x-partner", other),))
+            assert status(await lab.get(orders, "/open", headers=headers)) == expected, headers
+        for one, other, expected in (
+            (None, None, 401),
+            (good[0], None, 200),
+            (None, good[0], 200),
+            (good[0], good[0], 200),
+            (good[0], bad[0], 401),
+            (bad[0], good[0], 401),
+        ):
+            named = ((b"x-one", one), (b"x-two", other))
+            headers = tuple((name, value) for name, value in named if value is not None)
+            assert status(await lab.get(twice, "/open", headers=headers)) == expected, headers
+
+    run_lab(program, scenario)

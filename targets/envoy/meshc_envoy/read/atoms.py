@@ -1,7 +1,7 @@
 """Permissions and matchers of headers as conditions of the language."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from meshc import ir
@@ -36,18 +36,30 @@ def _no_metadata(_namespace: str, _key: str, _at: Message) -> ir.Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Where a matcher stands: `claims` is the key under which verified tokens lie, None where there are none.
+    """Where a matcher stands: `claims` is the key under which verified tokens lie, None where nobody verifies any.
 
-    `is_outbound` says that authorities are as the application wrote them, with their ports.
+    It is empty where they are verified and nothing of them is kept. `is_outbound` says that authorities are as the
+    application wrote them, with their ports; `is_guarding`, that what is matched here is refused, whatever else holds.
     """
 
     notes: Notes
     is_http: bool
     is_outbound: bool = False
+    is_guarding: bool = False
     claims: str | None = None
     metadata: RouteMetadata = _no_metadata
     guards: set[str] = field(default_factory=set)
     """What was recognized as a refusal of what the language refuses anyway."""
+
+    def guard(self, name: str) -> None:
+        """Such a thing is matched here."""
+        if self.is_guarding:
+            self.guards.add(name)
+
+    def ask_requests(self, at: Message) -> None:
+        """Raises NotUnderstoodError on a connection, where no request, and nothing that is found out of one, is seen."""
+        if not self.is_http:
+            raise at.error("something of requests is tested on a connection, before there are any")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +121,18 @@ def folded(text: Text, at: Message) -> ir.TextTest:
 
 def header(matcher: Message, where: Surroundings) -> ir.Condition:
     """A `HeaderMatcher`, the old spellings included."""
+    where.ask_requests(matcher)
     name = matcher.text("name").lower()
     if not name:
         raise matcher.error("a matcher of a header without a name")
     if name.startswith(_DROPPED) or name in _WRITTEN:
         raise matcher.error(f"the header `{name}`, which Envoy writes or drops by itself, is tested")
     inverted = matcher.flag("invert_match")
+    if inverted:
+        where = replace(where, is_guarding=False)
     missing_is_empty = matcher.flag("treat_missing_header_as_empty")
+    if missing_is_empty and (matcher.has("present_match") or not any(map(matcher.has, _TESTS))):
+        raise matcher.error("a header is asked for that is taken to be there always")
     if matcher.has("present_match"):
         present = matcher.flag("present_match")
         matcher.finish()
@@ -135,6 +152,16 @@ def header(matcher: Message, where: Surroundings) -> ir.Condition:
         absent_too = missing_is_empty and not on_empty
         return negated(holds) if absent_too else every((_present(name), negated(holds)))
     return some((holds, negated(_present(name)))) if missing_is_empty and on_empty else holds
+
+
+_TESTS: Final = (
+    "string_match",
+    "safe_regex_match",
+    "exact_match",
+    "prefix_match",
+    "suffix_match",
+    "contains_match",
+)
 
 
 def _present(name: str) -> ir.Condition:
@@ -168,8 +195,6 @@ def _ordinary(name: str, text: Text, at: Message, where: Surroundings) -> ir.Tex
 def _pseudo(name: str, text: Text, at: Message, where: Surroundings) -> ir.Condition | None:
     if not name.startswith(":") and name != "host":
         return None
-    if not where.is_http:
-        raise at.error("a header is tested on a connection")
     match name:
         case ":method":
             return _method(text, at, where)
@@ -184,7 +209,7 @@ def _pseudo(name: str, text: Text, at: Message, where: Surroundings) -> ir.Condi
 def _method(text: Text, at: Message, where: Surroundings) -> ir.Condition:
     match text.test:
         case ir.Equals("CONNECT") if not text.ignores_case:
-            where.guards.add(CONNECT)
+            where.guard(CONNECT)
             return NEVER  # the language refuses it anyway
         case ir.Equals(method) if not text.ignores_case:
             return ir.MethodIs((method,))
@@ -210,13 +235,13 @@ def _target(text: Text, at: Message) -> ir.Condition:
 
 
 def _authority(text: Text, at: Message, where: Surroundings) -> ir.Condition:
-    if not text.ignores_case and isinstance(text.test, ir.Equals | ir.StartsWith | ir.EndsWith):
+    if not text.ignores_case and patterns.minds_case(text.test):
         where.notes.assume(HOST_CASE, at.span)
     if where.is_outbound and patterns.names_ports(text.test):
         where.notes.assume(HOST_PORT, at.span)
     test = patterns.host_test(text.test, ignores_case=text.ignores_case, is_outbound=where.is_outbound)
     if test is None:
-        where.guards.add(BAD_HOST)
+        where.guard(BAD_HOST)
         return NEVER
     return ir.ALWAYS if isinstance(test, ir.IsPresent) else ir.HostIs(test)
 
@@ -234,11 +259,12 @@ def permission(message: Message, where: Surroundings) -> ir.Condition:
             return ir.ALWAYS if holds else NEVER
         case "and_rules" | "or_rules":
             inner = message.need(kind)
-            parts = [permission(one, where) for one in inner.messages("rules")]
+            within = where if kind == "or_rules" else replace(where, is_guarding=False)
+            parts = [permission(one, within) for one in inner.messages("rules")]
             inner.finish()
             return every(parts) if kind == "and_rules" else some(parts)
         case "not_rule":
-            return negated(permission(message.need(kind), where))
+            return negated(permission(message.need(kind), replace(where, is_guarding=False)))
         case "header":
             return header(message.need(kind), where)
         case "url_path":
@@ -262,10 +288,11 @@ def _kind(message: Message) -> str:
 
 def path(matcher: Message, where: Surroundings) -> ir.Condition:
     """A `PathMatcher`: the path without its query."""
+    where.ask_requests(matcher)
     text = string_matcher(matcher.need("path"))
     matcher.finish()
     if patterns.is_odd_path(text.test):
-        where.guards.add(ODD_PATH)
+        where.guard(ODD_PATH)
         return NEVER
     pattern = patterns.path_pattern(folded(text, matcher))
     return ir.ALWAYS if pattern == ir.ANY_PATH else ir.PathIs(pattern)
@@ -308,6 +335,7 @@ def sourced_metadata(message: Message, where: Surroundings) -> ir.Condition:
 
 def metadata(matcher: Message, where: Surroundings, *, is_route: bool) -> ir.Condition:
     """A `MetadataMatcher`: of a claim of the verified token, or of a mark of the route."""
+    where.ask_requests(matcher)
     namespace = matcher.text("filter")
     keys = tuple(one.text("key") for one in matcher.messages("path"))
     inverted = matcher.flag("invert")

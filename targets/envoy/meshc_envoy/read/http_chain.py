@@ -29,7 +29,10 @@ _ASKED: Final = "shadow_engine_result"
 
 @dataclass(slots=True)
 class HttpChain:
-    """What the filters come to. `rbac` and `faults` are the names of filters that routes may tell otherwise."""
+    """What the filters come to. `rbac` and `faults` are the names of filters that routes may tell otherwise.
+
+    `guarding` are those among them that refuse what the language refuses anyway.
+    """
 
     stages: list[ir.Stage] = field(default_factory=list)
     jwts: tuple[ir.Jwt, ...] = ()
@@ -37,6 +40,7 @@ class HttpChain:
     logs: tuple[ir.AccessLog, ...] = ()
     rbac: dict[str, tuple[ir.Stage, ...]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    guarding: set[str] = field(default_factory=set)
     where: Surroundings | None = None
 
 
@@ -67,6 +71,8 @@ class _Walk:
             case _ if kind == _JWT:
                 if self.chain.stages or self.chain.limits:
                     raise filter_.error("tokens that are verified after rules are not understood")
+                if self.where.claims is not None:
+                    raise filter_.error("a second filter that verifies tokens is not understood")
                 found = tokens(config, self.notes)
                 self.chain.jwts = found.jwts
                 self.where = replace(self.where, claims=found.claims)
@@ -93,7 +99,11 @@ class _Walk:
         if config.has("rules"):
             if self.chain.limits:
                 raise config.error("rules after a rate limit are not understood")
-            found = stage(config.need("rules"), self.where, shadow=False)
+            guards: set[str] = set()
+            found = stage(config.need("rules"), replace(self.where, guards=guards), shadow=False)
+            if guards:
+                self.where.guards.update(guards)
+                self.chain.guarding.add(name)
             if found.rules or found.effect is ir.Effect.ALLOW:
                 own.append(found)
         config.finish()

@@ -27,6 +27,7 @@ _ONE_LINE: Final = re.compile(
     r' && request\.headers\["(?P=name)"\]\.matches\(r"\^\[\^ \\t[,;]*\]\(\?:(?:\\C|\[\^[,;]+\])\*\[\^ \\t[,;]*\]\)\?\$"\)'
 )
 
+_TOO_MANY: Final = (None, 429, "TooManyRequests")
 _COUNTED: Final = 16_384
 """How many callers at least are to be told apart: who is forgotten may begin anew."""
 
@@ -37,7 +38,11 @@ def limit(filter_: Message, state: Mapping[str, str], marks: Marks) -> ir.RateLi
     counted = filter_.whole("max_dynamic_descriptors")
     if counted is not None and counted < _COUNTED:
         raise filter_.error("callers are counted one by one, and too few of them", "max_dynamic_descriptors")
-    filter_.ignore("enable_x_ratelimit_headers", "status")
+    filter_.ignore("enable_x_ratelimit_headers")
+    status = filter_.message("status")
+    if status is not None and status.data.get("code") not in _TOO_MANY:
+        # Envoy takes a code below 400 for none.
+        raise filter_.error("calls over a limit are answered with a status other than 429", "status")
     for name in ("filter_enabled", "filter_enforced"):
         if not filter_.has(name) or filter_.need(name).data.get("default_value") not in _ALWAYS:
             raise filter_.error(f"`{name}` for less than all requests is not understood")

@@ -173,6 +173,34 @@ def uncased(pattern: str) -> str:
     return inner
 
 
+_CASELESS_PARTS: Final = re.compile(r"\\[CdDsSwW]|\\[^A-Za-z0-9]|\[\^?(?:[^A-Za-z0-9\]\\-]|0-9|\\[\]\[.-])*\]")
+
+
+def minds_case(test: ir.TextTest) -> bool:
+    """Whether a text in capital letters may fare otherwise than one in small letters; if in doubt, it does."""
+    match test:
+        case ir.IsPresent():
+            return False
+        case ir.Matches(pattern):
+            rest = _CASELESS_PARTS.sub("", _without_folded(pattern))
+            return any(one.isalpha() or one in "[\\" for one in rest)
+        case _:
+            return True
+
+
+def _without_folded(pattern: str) -> str:
+    """The pattern without its groups `(?i:…)`."""
+    at = pattern.find("(?i:")
+    while at >= 0:
+        ends = (end for end in range(at + 5, len(pattern) + 1) if unwrapped(pattern[at:end], "(?i:") is not None)
+        end = next(ends, None)
+        if end is None:
+            return pattern
+        pattern = pattern[:at] + pattern[end:]
+        at = pattern.find("(?i:")
+    return pattern
+
+
 _PORT: Final = "(?::[0-9]+)?"
 _DIGITS: Final = ":[0-9]+"
 _NO_PORT: Final = r"[^:]*|\[[^\]]*\]"

@@ -158,6 +158,8 @@ def _overrides(configs: Message | None, chain: HttpChain, where: Surroundings) -
             more = faults(config)
             delays += more[0]
             aborts += more[1]
+        elif kind == _PER_ROUTE and name in chain.guarding:
+            raise config.error("a route that is spared what refuses malformed requests is not understood")
         elif kind == _PER_ROUTE and name in chain.rbac:
             stages[name] = _own_stage(config, where)
         else:

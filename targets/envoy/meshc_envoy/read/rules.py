@@ -1,7 +1,7 @@
 """RBAC policies as rules: principals of Envoy say who is meant and, with their addresses and headers, under which condition."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import product
 from typing import Final
@@ -34,7 +34,8 @@ def stage(rules: Message, where: Surroundings, *, shadow: bool) -> ir.Stage:
     action = rules.text("action", "ALLOW")
     if action not in {"ALLOW", "DENY"}:
         raise rules.error(f"the action `{action}` is not understood", "action")
-    found = [rule for name, policy in rules.entries("policies") for rule in policy_rules(name, policy, where)]
+    within = replace(where, is_guarding=action == "DENY" and not shadow)
+    found = [rule for name, policy in rules.entries("policies") for rule in policy_rules(name, policy, within)]
     rules.finish()
     return ir.Stage(effect=ir.Effect(action.lower()), rules=tuple(found), shadow=shadow, span=rules.span)
 
@@ -44,8 +45,11 @@ def policy_rules(name: str, policy: Message, where: Surroundings) -> list[ir.Rul
     for field in ("permissions", "principals"):
         if not policy.data.get(field):
             raise policy.error(f"a policy without {field}")
-    condition = some(permission(one, where) for one in policy.messages("permissions"))
-    cases = [case for one in policy.messages("principals") for case in principal(one, where)]
+    principals = policy.messages("principals")
+    whoever = any(one.data.get("any") is True for one in principals)
+    within = replace(where, is_guarding=where.is_guarding and whoever)
+    condition = some(permission(one, within) for one in policy.messages("permissions"))
+    cases = [case for one in principals for case in principal(one, replace(where, is_guarding=False))]
     policy.finish()
     if condition == NEVER:
         return []

@@ -1,12 +1,12 @@
 """The `jwt_authn` filter as issuers of tokens. Providers that differ only in the header they read are one issuer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from meshc import ir
 from meshc_envoy.read.messages import Message
-from meshc_envoy.read.notes import NO_QUERY_TOKEN, Notes
+from meshc_envoy.read.notes import NO_QUERY_TOKEN, ONE_TOKEN, Notes
 
 _MISSING: Final = ""
 """Stands for `allow_missing` among the names of providers."""
@@ -18,24 +18,24 @@ _SKEW_S: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """The issuers, and the key of the filter's metadata under which the claims of all of them lie."""
+    """The issuers, and the key of the filter's metadata under which the claims of all of them lie; empty for nowhere."""
 
     jwts: tuple[ir.Jwt, ...]
-    claims: str | None
+    claims: str
 
 
 def tokens(filter_: Message, notes: Notes) -> Tokens:
     """Raises NotUnderstoodError for requirements that the language does not have."""
     providers = dict(filter_.entries("providers"))
-    required = _required(filter_, frozenset(providers))
+    read = [_provider(name, one, notes) for name, one in providers.items()]
+    required = _required(filter_, read, notes)
     filter_.ignore("stat_prefix")
     filter_.finish()
-    read = [_provider(name, one, notes) for name, one in providers.items()]
     keys = {one.text("payload_in_metadata") for one in providers.values()}
     if len(keys) > 1:
         raise filter_.error("providers with different `payload_in_metadata` are not understood", "providers")
     jwts = tuple(replace(one, required=required) for one in _joined(read))
-    return Tokens(jwts=jwts, claims=next(iter(keys), "") or None)
+    return Tokens(jwts=jwts, claims=next(iter(keys), ""))
 
 
 def _provider(name: str, provider: Message, notes: Notes) -> ir.Jwt:
@@ -99,7 +99,7 @@ def _joined(jwts: list[ir.Jwt]) -> Iterator[ir.Jwt]:
 # ---- requirements ---------------------------------------------------------------------------------------------------
 
 
-def _required(filter_: Message, names: frozenset[str]) -> bool:
+def _required(filter_: Message, providers: Sequence[ir.Jwt], notes: Notes) -> bool:
     """Whether a request needs a token. Every token that there is must be good, by the provider of its issuer."""
     rules = filter_.messages("rules")
     if len(rules) != 1:
@@ -110,16 +110,34 @@ def _required(filter_: Message, names: frozenset[str]) -> bool:
     match.finish()
     clauses = _clauses(rules[0].need("requires"))
     rules[0].finish()
+    names = frozenset(one.name for one in providers)
     asked = frozenset(name for clause in clauses for name in clause) - {_MISSING}
     if asked != names:
         raise filter_.error("a provider that no request is asked for is not understood", "rules")
-    open_clauses = [clause for clause in clauses if _MISSING in clause]
+    open_clauses = [clause - {_MISSING} for clause in clauses if _MISSING in clause]
     closed = [clause for clause in clauses if _MISSING not in clause]
-    if any(clause != names for clause in closed) or len(closed) > 1:
+    sharing = [frozenset(one.name for one in providers if _reads(one, header)) for header in _headers(providers)]
+    # Of providers that read one header, each finds the other's token bad.
+    parted = any(group & clause and group - clause for group in sharing for clause in (*open_clauses, *closed))
+    if parted or any(clause != names for clause in closed) or len(closed) > 1:
         raise filter_.error("these requirements of several providers are not understood", "rules")
-    if sum(len(clause) - 1 for clause in open_clauses) > len(names):
+    if sum(map(len, open_clauses)) > len(names):
         raise filter_.error("these requirements of several providers are not understood", "rules")
+    if closed and _MISSING in clauses[0] and not all(one.forward for one in providers):
+        raise filter_.error("a token that is gone once it was found good is asked for again", "rules")
+    looks_twice = any(len(_headers((one,))) > 1 for one in providers)
+    if looks_twice or (len(sharing) > 1 and any(group not in open_clauses for group in sharing)):
+        # Who finds one good token looks for no other, which may be forged.
+        notes.assume(ONE_TOKEN, rules[0].span)
     return bool(closed)
+
+
+def _headers(providers: Sequence[ir.Jwt]) -> frozenset[str]:
+    return frozenset(name for one in providers for name, _ in one.from_headers)
+
+
+def _reads(provider: ir.Jwt, header: str) -> bool:
+    return any(name == header for name, _ in provider.from_headers)
 
 
 def _clauses(requires: Message) -> list[frozenset[str]]:
