@@ -66,3 +66,10 @@ def manager(data: Data, port: int = 8080, chain: int = 0) -> Data:
 def http_filter(data: Data, name: str) -> Data:
     """The configuration of an HTTP filter of port 8080."""
     return next(one for one in manager(data)["http_filters"] if one["name"] == name)["typed_config"]
+
+
+def messages_with(value: Any, name: str) -> list[Data]:
+    """All messages that have a field."""
+    if isinstance(value, dict):
+        return [value] * (name in value) + [one for inner in value.values() for one in messages_with(inner, name)]
+    return [one for inner in value for one in messages_with(inner, name)] if isinstance(value, list) else []

@@ -11,7 +11,7 @@ from meshc_envoy.read import patterns
 from meshc_envoy.read.algebra import NEVER, every, list_holds, negated, some
 from meshc_envoy.read.hygiene import BAD_HOST, CONNECT, ODD_PATH
 from meshc_envoy.read.messages import Message
-from meshc_envoy.read.notes import BLANKS, HOST_CASE, HOST_PORT, ONE_LINE, Notes
+from meshc_envoy.read.notes import BLANKS, HOST_CASE, HOST_PORT, ONE_LINE, SNI_DOT, Notes
 
 JWT: Final = "envoy.filters.http.jwt_authn"
 
@@ -270,7 +270,7 @@ def permission(message: Message, where: Surroundings) -> ir.Condition:
         case "url_path":
             return path(message.need(kind), where)
         case "requested_server_name":
-            return server_name(message.need(kind))
+            return server_name(message.need(kind), where)
         case "sourced_metadata":
             return sourced_metadata(message.need(kind), where)
         case "metadata":
@@ -301,10 +301,12 @@ def path(matcher: Message, where: Surroundings) -> ir.Condition:
 _NAMED: Final = ir.SniIs(ir.IsPresent())
 
 
-def server_name(matcher: Message) -> ir.Condition:
+def server_name(matcher: Message, where: Surroundings) -> ir.Condition:
     """A test of the server name, which is the empty text where there is none."""
     text = string_matcher(matcher)
     test = text.test
+    if not patterns.bears_a_dot(test):
+        where.notes.assume(SNI_DOT, matcher.span)
     if isinstance(test, ir.Matches):
         if test.pattern in {r"\C+", ".+"}:
             return _NAMED

@@ -5,10 +5,10 @@ other leads where its addresses do.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, TypeVar
 
 from meshc import ir
 from meshc.addresses import peer_addresses, service_host
@@ -19,11 +19,10 @@ from meshc_envoy.read.bootstraps import Destination, Sidecar
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.process import is_taken
 from meshc_envoy.read.resilience import breaker, check_panic, ejection, health_check
-from meshc_envoy.read.transport import check_versions
+from meshc_envoy.read.upstream_tls import server_wanted
 
 CLUSTER_NAME: Final = re.compile(r"([^/]+)/([^/:]+):([0-9]+)(?:/([^@#]+))?(?:@([^#]+))?(?:#.*)?")
 _HTTP: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_UPSTREAM: Final = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 _DNS: Final = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
 _CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 _CONNECT_MS: Final = 5000
@@ -39,6 +38,7 @@ _POLICIES: Final = {
     "CLUSTER_PROVIDED": ir.BalancePolicy.ROUND_ROBIN,
 }
 
+_Read = TypeVar("_Read")
 Owners = Mapping[PortKey, tuple[ir.Workload | ir.External, ir.PortPolicy, int]]
 """Every port that is known, with its owner and its place among the owner's ports."""
 
@@ -61,7 +61,7 @@ class Upstream:
     """Where a cluster leads, and what it has of the port's settings. `server` is the identity that it demands, None for plaintext.
 
     `budget` is the share of retries in percent; `groups` are the zones of endpoints by priority, empty where all
-    are alike, and `zone` is the caller's.
+    are alike, and `zone` is the caller's. `unsaid` is what it does to calls that no program can say.
     """
 
     key: PortKey
@@ -73,6 +73,7 @@ class Upstream:
     balance: ir.BalancePolicy
     groups: tuple[tuple[str, ...], ...]
     zone: str
+    unsaid: tuple[NotUnderstoodError, ...]
     span: Span
 
 
@@ -132,22 +133,24 @@ class Clusters:
         kind = cluster.text("type", "STATIC")
         if not cluster.has("cluster_type") and kind not in {"STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"}:
             raise cluster.error(f"clusters of type `{kind}` are not understood", "type")
+        _check_type(cluster, owner, host)
         cluster.ignore("load_assignment", "eds_cluster_config", "cluster_type", "typed_extension_protocol_options")
-        check_panic(cluster)
         _check_options(cluster)
-        bounds, budget = breaker(cluster)
+        unsaid: list[NotUnderstoodError] = []
+        _unless(unsaid, check_panic, cluster)
+        bounds, budget = _unless(unsaid, breaker, cluster) or (None, None)
         connect = cluster.milliseconds("connect_timeout")
         balance = cluster.text("lb_policy")
         if balance not in _POLICIES:
             raise cluster.error(f"load balancing by `{balance}` is not understood", "lb_policy")
-        server, sni, ca_file = _transport(cluster, owner)
+        server, sni, ca_file = server_wanted(cluster, owner)
         if ca_file is not None and sni is None and not _verifies_names(cluster):
             raise cluster.error("the server's certificate is not verified for the host that is asked for")
         settings = ir.Settings(
             connect_timeout_ms=None if connect in {None, _CONNECT_MS} else connect,
             circuit_breaker=bounds,
-            outlier_detection=ejection(cluster),
-            health_check=health_check(cluster),
+            outlier_detection=_unless(unsaid, ejection, cluster),
+            health_check=_unless(unsaid, health_check, cluster),
             tls_ca_file=None if ca_file == _CA_FILE else ca_file,
             tls_sni=None if sni == host or isinstance(owner, ir.Workload) else sni,
         )
@@ -168,6 +171,7 @@ class Clusters:
             balance=_POLICIES[balance],
             groups=_groups(cluster),
             zone=self.zone,
+            unsaid=tuple(unsaid),
             span=cluster.span,
         )
 
@@ -198,9 +202,6 @@ class Clusters:
                 raise cluster.error(f"the external has no host `{host}`")
             expected = {(host, port.number, 1)}
             if cluster.has("cluster_type"):
-                kind, config = cluster.need("cluster_type").config()
-                if kind != _DNS or not host.startswith("*."):
-                    raise config.error(f"the cluster type `{kind}` is not understood")
                 return
         elif owner.discovery is ir.Discovery.EDS:
             asked = cluster.message("eds_cluster_config")
@@ -281,10 +282,32 @@ def _check_options(cluster: Message) -> None:
         if name != _HTTP:
             raise options.error(f"the options `{name}` are not understood")
         options.ignore("explicit_http_config", "auto_config", "use_downstream_protocol_config")
-        options.ignore("upstream_http_protocol_options")
+        asked = options.message("upstream_http_protocol_options")
+        if asked is not None:
+            asked.ignore("auto_sni", "auto_san_validation")
+            asked.finish()
         if options.has("http_filters"):
             raise options.error("filters of requests that leave are not understood", "http_filters")
         options.finish()
+
+
+def _unless(unsaid: list[NotUnderstoodError], read: Callable[[Message], _Read], cluster: Message) -> _Read | None:
+    """What is read of a cluster, unless no program can say it."""
+    try:
+        return read(cluster)
+    except NotUnderstoodError as error:
+        unsaid.append(error)
+        return None
+
+
+def _check_type(cluster: Message, owner: ir.Workload | ir.External, host: str | None) -> None:
+    """Raises NotUnderstoodError for endpoints that are found by an extension, but for those of many hosts outside."""
+    if cluster.has("cluster_type"):
+        kind, config = cluster.need("cluster_type").config()
+        if kind != _DNS or not isinstance(owner, ir.External) or host is None or not host.startswith("*."):
+            raise config.error(f"the cluster type `{kind}` is not understood")
+    elif cluster.text("lb_policy") == "CLUSTER_PROVIDED":
+        raise cluster.error("endpoints that the cluster itself chooses are not understood", "lb_policy")
 
 
 def _is_loopback(host: str) -> bool:
@@ -307,21 +330,6 @@ def _groups(cluster: Message) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(sorted(groups[one])) for one in sorted(groups))
 
 
-def server_of(cluster: Message) -> tuple[str | None, bool]:
-    """The identity that a cluster's servers must prove, if it is one of a mesh, and whether it uses TLS at all."""
-    socket = cluster.message("transport_socket")
-    if socket is None:
-        return None, False
-    common = socket.config()[1].need("common_tls_context")
-    combined = common.message("combined_validation_context")
-    validation = (
-        common.message("validation_context") if combined is None else combined.need("default_validation_context")
-    )
-    names = () if validation is None else validation.messages("match_typed_subject_alt_names")
-    found = [one.need("matcher").text("exact") for one in names if one.text("san_type") == "URI"]
-    return (found[0] if len(found) == 1 else None), True
-
-
 def speaks_http2(cluster: Message) -> bool:
     """Whether requests are sent in HTTP/2 and nothing else."""
     for name, options in cluster.entries("typed_extension_protocol_options"):
@@ -337,57 +345,6 @@ def _verifies_names(cluster: Message) -> bool:
         if name == _HTTP and asked is not None:
             return asked.flag("auto_sni") and asked.flag("auto_san_validation")
     return False
-
-
-def _transport(cluster: Message, owner: ir.Workload | ir.External) -> tuple[str | None, str | None, str | None]:
-    """The server's identity, the server name, and the file of authorities."""
-    socket = cluster.message("transport_socket")
-    if socket is None:
-        return None, None, None
-    kind, context = socket.config()
-    if kind != _UPSTREAM:
-        raise socket.error(f"the transport socket `{kind}` is not understood")
-    socket.finish()
-    common = context.need("common_tls_context")
-    check_versions(common)
-    validation = (
-        common.need("combined_validation_context").need("default_validation_context")
-        if common.has("combined_validation_context")
-        else common.need("validation_context")
-    )
-    common.ignore("alpn_protocols", "tls_certificates", "tls_certificate_sds_secret_configs")
-    common.finish()
-    if validation.text("trust_chain_verification", "VERIFY_TRUST_CHAIN") != "VERIFY_TRUST_CHAIN":
-        raise validation.error("certificates that nobody has to have signed are not understood")
-    names = [
-        (one.text("san_type"), one.need("matcher").text("exact"))
-        for one in validation.messages("match_typed_subject_alt_names")
-    ]
-    sni = context.text("sni") or None
-    context.ignore("max_session_keys", "allow_renegotiation", "auto_host_sni", "auto_sni_san_validation")
-    context.finish()
-    validation.ignore("trusted_ca", "custom_validator_config", "crl")
-    validation.finish()
-    if isinstance(owner, ir.Workload):
-        if len(names) != 1 or names[0][0] != "URI":
-            raise validation.error("which server is believed to be the right one is not understood")
-        _check_authority(validation, common, owner.identity)
-        return names[0][1], sni, None
-    if names != ([] if sni is None else [("DNS", sni)]):
-        raise validation.error("the server's certificate is not verified for the name that is asked for")
-    return None, sni, validation.need("trusted_ca").text("filename")
-
-
-def _check_authority(validation: Message, common: Message, identity: str) -> None:
-    """The server's certificate must be verified by an authority for its trust domain."""
-    if common.has("combined_validation_context") or validation.has("trusted_ca"):
-        return
-    kind, config = validation.need("custom_validator_config").config()
-    domains = {one.text("name") for one in config.messages("trust_domains")}
-    if not kind.endswith("SPIFFECertValidatorConfig") or not any(
-        identity.startswith(f"spiffe://{one}/") for one in domains
-    ):
-        raise config.error("the server's certificate is not verified for its trust domain")
 
 
 __all__ = ["Addressed", "Clusters", "Upstream"]

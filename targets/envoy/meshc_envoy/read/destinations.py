@@ -14,10 +14,11 @@ from typing import Final
 from meshc import ir
 from meshc.inventory.names import is_name
 from meshc_envoy.read.bootstraps import Destination, Sidecar
-from meshc_envoy.read.clusters import CLUSTER_NAME, addresses_of, server_of
+from meshc_envoy.read.clusters import CLUSTER_NAME, addresses_of
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
 from meshc_envoy.read.roles import bound_port, led_to, owner_of
+from meshc_envoy.read.upstream_tls import server_of
 
 _NO_NAME: Final = re.compile(r"[^a-z0-9-]")
 

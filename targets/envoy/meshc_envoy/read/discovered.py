@@ -11,11 +11,12 @@ from meshc import ir
 from meshc.reading import Aspect
 from meshc.semantics.identities import trust_domain_of
 from meshc_envoy.read.bootstraps import Destination, Sidecar
-from meshc_envoy.read.clusters import destination, server_of, speaks_http2
+from meshc_envoy.read.clusters import destination, speaks_http2
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
 from meshc_envoy.read.roles import owner_of, routed
 from meshc_envoy.read.telemetry import caller_in, loggers_of
+from meshc_envoy.read.upstream_tls import server_of
 
 _NAMED = "a sidecar's node id is its service's namespace and name"
 _CALLED = "a cluster is called by its destination, `<namespace>/<service>:<port>`"

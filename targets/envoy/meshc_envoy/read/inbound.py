@@ -14,7 +14,7 @@ from meshc_envoy.read.hygiene import check_manager, unsaid_bounds
 from meshc_envoy.read.identity_guard import check_identity_guard
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import EARLY, ONE_IDENTITY, PLAIN_HOSTS, PLAIN_PATHS, Notes
-from meshc_envoy.read.process import check_listener_filters
+from meshc_envoy.read.process import check_inspection, check_listener_filters
 from meshc_envoy.read.route_marks import RouteMarks
 from meshc_envoy.read.rules import stage
 from meshc_envoy.read.transport import Mutual, mutual
@@ -92,6 +92,7 @@ def inbound_port(
             notes.unknown(error, Aspect, (key,))
     try:
         check_listener_filters(listener)
+        check_inspection(listener)
         listener.finish()
     except NotUnderstoodError as error:
         notes.unknown(error, Aspect, (key,))
@@ -141,6 +142,8 @@ def _chain(chain: Message, key: PortKey, clusters: Clusters, notes: Notes) -> Ch
                 _proxy(config, found, clusters, notes, is_decided=not asked or _is_admitted(encrypted))
             case _ if kind == NETWORK_RBAC and config.has("matcher"):
                 check_identity_guard(config)
+                if not has_identities:
+                    raise one.error("a certificate is asked for where callers show none")
             case _ if kind == NETWORK_RBAC:
                 stages += _network_stages(config, where)
             case _:
@@ -262,7 +265,9 @@ def _application_routes(manager: Message, found: Chain, clusters: Clusters) -> t
     table.finish()
     if len(hosts) != 1 or hosts[0].texts("domains") != ("*",):
         raise table.error("a server that tells hosts apart is not understood")
-    hosts[0].ignore("name", "request_headers_to_remove", "metadata")
+    hosts[0].ignore("name", "metadata")
+    if any(not one.lower().startswith("x-envoy-") for one in hosts[0].texts("request_headers_to_remove")):
+        found.unsaid.append(hosts[0].error("headers that the application does not get cannot be said"))
     routes = hosts[0].messages("routes")
     hosts[0].finish()
     led: set[tuple[int, bool]] = set()
@@ -296,8 +301,8 @@ def _port(listener: Message, known: ir.PortPolicy | None, key: PortKey, chains: 
     if plain and plain[0].is_passthrough:
         mode = ir.MtlsMode.PERMISSIVE  # which means nothing where TLS is passed through
     first, last = chains[0], chains[-1]
-    if (first.http.jwts, first.http.limits, first.hops) != (last.http.jwts, last.http.limits, last.hops):
-        raise listener.error("two chains of a port that count or verify differently are not understood")
+    if _beside_rules(first) != _beside_rules(last):
+        raise listener.error("two chains of a port that count, verify, log or lead differently are not understood")
     domains = encrypted[0].mutual.domains if encrypted and encrypted[0].mutual is not None else None
     return Inbound(
         port=_of(listener, known, key, chains, mode),
@@ -305,6 +310,11 @@ def _port(listener: Message, known: ir.PortPolicy | None, key: PortKey, chains: 
         domains=domains,
         logs=first.http.logs if first.is_http else None,
     )
+
+
+def _beside_rules(chain: Chain) -> object:
+    http = chain.http
+    return chain.is_http, chain.is_http2, chain.target, chain.hops, http.jwts, http.limits, http.logs
 
 
 def _of(

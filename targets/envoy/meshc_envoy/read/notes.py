@@ -13,6 +13,7 @@ ONE_LINE = "no request repeats a header whose lines Envoy joins"
 HOST_CASE = "hosts are sent in lower case"
 HOST_PORT = "callers name a service's host without a port"
 NO_QUERY_TOKEN = "no token travels in a query"  # noqa: S105 -- words
+SNI_DOT = "server names are sent without a dot at the end"
 ONE_TOKEN = "a request brings one token at most"  # noqa: S105 -- words
 ONE_IDENTITY = "a certificate has one identity, and no other name that reads like one"
 EARLY = "applications bear connections of callers that are refused before they say anything"

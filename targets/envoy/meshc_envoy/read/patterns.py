@@ -249,6 +249,17 @@ def names_ports(test: ir.TextTest) -> bool:
     return ":" in str(value).replace("(?:", "").replace("(?i:", "")
 
 
+def bears_a_dot(test: ir.TextTest) -> bool:
+    """Whether a server name fares alike with a dot at its end and without; if in doubt, it does not."""
+    match test:
+        case ir.Matches(pattern):
+            return pattern.endswith(r"\.?") or pattern in {r"\C+", ".+"} or is_anything(pattern)
+        case ir.StartsWith(value):
+            return not value.endswith(".")
+        case _:
+            return isinstance(test, ir.IsPresent)
+
+
 def is_odd_path(test: ir.TextTest) -> bool:
     r"""Whether only paths with a dot segment that has parameters pass; of these the language promises nothing."""
     return isinstance(test, ir.Matches) and test.pattern in _ODD_PATHS

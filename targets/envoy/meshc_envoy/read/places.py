@@ -9,7 +9,6 @@ Source: Envoy `CommonTlsContext`, `DataSource`, `SdsSecretConfig`, `JwtProvider`
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 
 from meshc.reading import Aspect
@@ -18,6 +17,7 @@ from meshc_envoy.options import Certificates, EmitOptions
 from meshc_envoy.read.bootstraps import Sidecar
 from meshc_envoy.read.messages import Message, NotUnderstoodError
 from meshc_envoy.read.notes import Notes
+from meshc_envoy.read.process import is_anywhere
 from meshc_envoy.tls import SDS_CLUSTER
 from meshc_envoy.tokens import key_set_server
 
@@ -145,15 +145,8 @@ def _check_address(listener: Message, addresses: frozenset[str], notes: Notes) -
     for one in (listener.need("address"), *further):
         socket = one.message("socket_address")
         host = "" if socket is None else socket.text("address")
-        if host not in addresses | {"127.0.0.1", "::1"} and not _is_anywhere(host):
+        if host not in addresses | {"127.0.0.1", "::1"} and not is_anywhere(host):
             notes.assume(f"those who are to reach a listener reach it at `{host}`", one.span)
-
-
-def _is_anywhere(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
 
 
 def _providers(listener: Message) -> Iterator[Message]:
@@ -221,6 +214,11 @@ def _check_management(car: Sidecar, notes: Notes) -> None:
         return
     dynamic = car.process.message("dynamic_resources")
     asked = None if dynamic is None else dynamic.message("ads_config")
+    for name, cluster in car.clusters.items():
+        source = cluster.message("eds_cluster_config")
+        told = None if source is None else source.message("eds_config")
+        if source is not None and (told is None or not told.has("ads") or asked is None):
+            notes.assume(f"who is asked for the endpoints of `{name}` tells them", source.span)
     if asked is not None:
         services = asked.messages("grpc_services")
         names = [one.need("envoy_grpc").text("cluster_name") for one in services if one.has("envoy_grpc")]

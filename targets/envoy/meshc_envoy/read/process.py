@@ -13,9 +13,12 @@ from meshc_envoy.read.notes import Notes
 _ADMIN: Final = "nobody but its operators reaches Envoy's admin interface"
 _INNOCENT: Final = frozenset({"envoy.bootstrap.internal_listener"})
 _REGULAR: Final = frozenset({"re2.max_program_size.error_level", "re2.max_program_size.warn_level"})
+_TLS_INSPECTOR: Final = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+_INSPECTED: Final = frozenset({"transport_protocol", "server_names", "application_protocols"})
+"""What a filter chain may ask of a connection that is found out of its first bytes."""
 _LISTENER_FILTERS: Final = frozenset(
     {
-        "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+        _TLS_INSPECTOR,
         "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector",
     }
 )
@@ -51,6 +54,15 @@ def check_listener_filters(listener: Message) -> None:
         one.finish()
 
 
+def check_inspection(listener: Message) -> None:
+    """Raises NotUnderstoodError if chains are chosen by what nobody looks at: then no connection finds one."""
+    kinds = {one.config()[0] for one in listener.messages("listener_filters")}
+    matches = [one.message("filter_chain_match") for one in listener.messages("filter_chains")]
+    asks = any(one is not None and one.data.keys() & _INSPECTED for one in matches)
+    if asks and _TLS_INSPECTOR not in kinds:
+        raise listener.error("filter chains are chosen by what no listener filter looks at")
+
+
 def is_local(address: Message) -> bool:
     """Whether an address is one that this machine alone reaches."""
     host = address.need("socket_address").text("address")
@@ -67,9 +79,17 @@ def is_taken(host: str, port: int, places: Iterable[Message]) -> bool:
         if socket is None or socket.whole("port_value") != port:
             continue
         bound = socket.text("address")
-        if bound in {host, "localhost"} or ip_address(bound).is_unspecified:
+        if bound in {host, "localhost"} or is_anywhere(bound):
             return True
     return False
+
+
+def is_anywhere(host: str) -> bool:
+    """Whether what is bound to a host is reached at every address of its machine."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def _keys(values: Message, prefix: str = "") -> set[str]:

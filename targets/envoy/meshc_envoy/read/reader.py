@@ -112,6 +112,7 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
     metrics: Span | None = None
     for place, listener in enumerate(car.listeners):
         port = ports.get(place)
+        _check_further(listener, port, workload, notes)
         if shows_metrics(listener):
             metrics = metrics_at(listener, car, notes)
         elif port is None and is_inbound(listener, car):
@@ -139,6 +140,15 @@ def _sidecar(car: Sidecar, around: _Around, found: _Found, notes: Notes) -> None
         metrics=metrics is not None,
         metrics_span=metrics,
     )
+
+
+def _check_further(listener: Message, port: ir.PortPolicy | None, workload: ir.Workload, notes: Notes) -> None:
+    """What else a listener is bound to must be its port's own, else it may take the calls of another."""
+    own = {bound_port(listener), *(inbound_ports(workload, port) if port is not None else ())}
+    for one in listener.messages("additional_addresses"):
+        if bound_port(one) not in own:
+            error = listener.error("a listener that takes the calls of several ports is not understood")
+            notes.unknown(error, Aspect, _keys(workload))
 
 
 def _keys(workload: ir.Workload) -> tuple[PortKey, ...]:
@@ -286,7 +296,10 @@ def _check_servers(
     is_plain = port.protocol is ir.Protocol.TLS or port.mtls is ir.MtlsMode.OFF
     for one in upstreams:
         wanted = None if is_plain else workload.identity
-        if one.server != wanted and not (one.server is None and port.mtls is ir.MtlsMode.PERMISSIVE):
+        if one.server is None and wanted is not None and port.mtls is ir.MtlsMode.PERMISSIVE:
+            error = NotUnderstoodError("a caller does not say who it is, and is let in as anybody", one.span)
+            notes.unknown(error, (Aspect.ACCESS, Aspect.ROUTING), (key,))
+        elif one.server != wanted:
             error = NotUnderstoodError("a caller does not expect the server that there is", one.span)
             notes.unknown(error, (Aspect.ROUTING,), (key,))
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from meshc import ir
 from meshc_envoy.read.messages import Message
+from meshc_envoy.retries import BUDGET_FLOOR
 
 _UNBOUNDED: Final = 4_294_967_295
 _DEFAULT_BOUND: Final = 1024
@@ -29,7 +30,8 @@ def breaker(cluster: Message) -> tuple[ir.CircuitBreaker | None, float | None]:
     budget = one.message("retry_budget")
     share = None
     if budget is not None:
-        budget.ignore("min_retry_concurrency")
+        if budget.whole("min_retry_concurrency") not in {None, BUDGET_FLOOR}:
+            raise budget.error("retries that a budget grants whatever the load cannot be said", "min_retry_concurrency")
         share = budget.need("budget_percent").number("value")
         budget.finish()
     one.ignore("track_remaining")
@@ -114,9 +116,13 @@ def health_check(cluster: Message) -> ir.HealthCheck | None:
     if len(checks) > 1:
         raise cluster.error("several health checks are not understood", "health_checks")
     one = checks[0]
-    one.ignore("no_traffic_interval")
+    if one.milliseconds("no_traffic_interval") != one.milliseconds("interval"):
+        raise one.error("health that is checked more seldom without calls cannot be said", "no_traffic_interval")
     asked = one.need("http_health_check")
-    asked.ignore("host", "retriable_statuses", "codec_client_type")
+    asked.ignore("host", "codec_client_type")
+    borne = [(each.whole("start"), each.whole("end")) for each in asked.messages("retriable_statuses")]
+    if borne != [(100, 600)]:
+        raise asked.error("endpoints that some statuses take out at once cannot be said")
     statuses = [(each.whole("start"), each.whole("end")) for each in asked.messages("expected_statuses")]
     if statuses != [(200, 300)]:
         raise asked.error("a check for other statuses than 2xx is not understood")

@@ -181,14 +181,23 @@ def tcp_routes(proxy: Message, view: View, clusters: Clusters) -> tuple[tuple[ir
     """A `TcpProxy` as the route of all connections."""
     proxy.ignore("stat_prefix", "access_log")
     idle = proxy.milliseconds("idle_timeout")
-    hashes = tuple(("source-ip", None) for one in proxy.messages("hash_policy") if one.has("source_ip"))
+    policies = proxy.messages("hash_policy")
+    for policy in policies:
+        policy.message("source_ip")
+        policy.finish()
+    hashes = (("source-ip", None),) if policies else ()
     split = proxy.message("weighted_clusters")
-    named = [(proxy.text("cluster"), 1)] if split is None else []
+    named: list[tuple[str, int]] = [(proxy.text("cluster"), 1)] if split is None else []
     if split is not None:
-        named = [(one.text("name"), one.whole("weight") or 0) for one in split.messages("clusters")]
+        for part in split.messages("clusters"):
+            named.append((part.text("name"), part.whole("weight") or 0))
+            part.finish()
+        split.finish()
     proxy.finish()
     upstreams = [clusters.upstream(name, proxy) for name, _ in named]
     total = sum(weight for _, weight in named)
+    if not total:
+        raise proxy.error("connections that are sent to clusters without a weight are not understood")
     for one in upstreams:
         view.use(one, hashes)
     destinations = tuple(

@@ -25,6 +25,8 @@ def settings_of(
     )
     names = {one.settings.tls_sni for one in upstreams} - {None}
     for one in upstreams:
+        for unsaid in one.unsaid:
+            notes.unknown(unsaid, (Aspect.SETTINGS,), (key,))
         same = replace(one.settings, circuit_breaker=_less(one, bounds), tls_sni=first.settings.tls_sni)
         wanted = replace(first.settings, circuit_breaker=_less(one, bounds))
         if (same, one.balance) != (wanted, first.balance) or one.settings.circuit_breaker != _less(one, bounds):
@@ -73,7 +75,7 @@ def _balance(
         return plain
     first = {one[0] if one else None for one in hashes}
     found = next(iter(first)) if len(first) == 1 else None
-    if len(first) > 1:
+    if len(first) > 1 or any(len(one) > 1 for one in hashes):
         error = NotUnderstoodError("routes to one port hash differently", upstream.span)
         notes.unknown(error, (Aspect.SETTINGS,), (key,))
     return plain if found is None else replace(plain, hash_kind=found[0], hash_name=found[1])

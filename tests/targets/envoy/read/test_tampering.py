@@ -2,18 +2,14 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from meshc.reading import Reading, bare, objects_of_documents
-from meshc.target import Document
-from meshc_envoy import TARGET
-from meshc_envoy.read import read
-from meshc_harness.compare import analyze_text
+from envoy_edits import Data, compiled
 
-PROGRAM = """
+CART: Final = "shop/cart.yaml"
+SHOP: Final = compiled("""
 mesh shop { trust-domain "shop.example" also "ops.example" }
 namespace shop
 service web in shop { endpoint "10.0.0.3:15000" port 80 http }
@@ -21,38 +17,7 @@ service cart in shop { endpoint "10.0.0.2:15000" port 8080 http port 9090 http t
 access cart:8080 { allow web to GET /items/** when header "x-region" == "eu" }
 access cart:9090 { allow web to GET /admin }
 access web { allow cart }
-"""
-MESH = analyze_text(PROGRAM).mesh
-Data = dict[str, Any]
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "items"):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _documents() -> list[Document]:
-    assert MESH is not None
-    return [replace(one, resources=tuple(map(_plain, one.resources))) for one in TARGET.emit(MESH, {}).documents]
-
-
-def _read(documents: list[Document]) -> Reading:
-    assert MESH is not None
-    return read(objects_of_documents(documents, "envoy"), bare(MESH), {})
-
-
-def _edited(edit: Callable[[Data], None]) -> Reading:
-    documents = copy.deepcopy(_documents())
-    (number,) = (place for place, one in enumerate(documents) if one.path == "shop/cart.yaml")
-    edit(documents[number].resources[0])
-    return _read(documents)
-
-
-def _is_seen(reading: Reading) -> bool:
-    usual = _read(_documents())
-    assumed = {one.text for one in reading.assumptions} <= set(TARGET.assumes({}))
-    return bool(reading.unknown) or not assumed or reading.mesh != usual.mesh
+""")
 
 
 def _listener(data: Data, name: str = "inbound/8080") -> Data:
@@ -191,9 +156,9 @@ EDITS: dict[str, Callable[[Data], Any]] = {
 
 
 def test_what_is_emitted_reads_back() -> None:
-    assert not _is_seen(_read(_documents()))
+    assert not SHOP.is_seen(SHOP.reading(CART, lambda data: data.update(more=None)))
 
 
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edit_is_seen(name: str) -> None:
-    assert _is_seen(_edited(EDITS[name]))
+    assert SHOP.is_seen(SHOP.reading(CART, EDITS[name]))

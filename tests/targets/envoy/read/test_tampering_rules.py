@@ -2,11 +2,11 @@
 
 import copy
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from envoy_edits import NETWORK_RBAC, Data, compiled, http_filter, manager
+from envoy_edits import NETWORK_RBAC, Data, compiled, http_filter, manager, messages_with
 
 CART: Final = "shop/cart.yaml"
 SHOP: Final = compiled("""
@@ -34,13 +34,6 @@ authenticate cart {
 }
 access cart { allow anyone }
 """)
-
-
-def _walk(value: Any, name: str) -> list[Data]:
-    """All messages that have a field."""
-    if isinstance(value, dict):
-        return [value] * (name in value) + [one for inner in value.values() for one in _walk(inner, name)]
-    return [one for inner in value for one in _walk(inner, name)] if isinstance(value, list) else []
 
 
 def _to_connections(data: Data, policy: str) -> None:
@@ -114,7 +107,7 @@ def _for_somebody(data: Data) -> None:
 
 def _inverted(data: Data) -> None:
     for one in _refused(data):
-        for each in _walk(one, "string_match"):
+        for each in messages_with(one, "string_match"):
             each["invert_match"] = True
 
 
@@ -125,7 +118,7 @@ def _spared(data: Data) -> None:
 
 
 def _minding_case(data: Data) -> None:
-    for one in _walk(http_filter(data, "access-1-deny"), "string_match"):
+    for one in messages_with(http_filter(data, "access-1-deny"), "string_match"):
         if one.get("name") == ":authority":
             one["string_match"] = {"safe_regex": {"regex": r"admin\.example(?::[0-9]+)?"}}
 
@@ -134,7 +127,7 @@ EDITS: Final[dict[str, Callable[[Data], object]]] = {
     "claims are not kept": lambda data: _providers(data)["corp"].pop("payload_in_metadata"),
     "tokens of others are verified before": _other_tokens,
     "a missing header is there": lambda data: [
-        one.update(treat_missing_header_as_empty=True) for one in _walk(http_filter(data, "access-2-allow"), "present_match")
+        one.update(treat_missing_header_as_empty=True) for one in messages_with(http_filter(data, "access-2-allow"), "present_match")
     ],
     "hosts are compared with regard to case": _minding_case,
     "malformed requests are only counted": _shadowed,
@@ -143,7 +136,7 @@ EDITS: Final[dict[str, Callable[[Data], object]]] = {
     "all but malformed requests are refused": _inverted,
     "a route is spared": _spared,
     "calls over the limit get another status": lambda data: [
-        one.update(status={"code": 503}) for one in _walk(manager(data), "filter_enforced")
+        one.update(status={"code": 503}) for one in messages_with(manager(data), "filter_enforced")
     ],
 }  # fmt: skip
 
