@@ -21,6 +21,7 @@ PLAIN_CALLS: Final = (
     "callers send paths in normal form and without `;`: Linkerd's routes for them look at paths as they are sent"
 )
 GRPC_CALLS: Final = "callers of gRPC ports send calls of gRPC: POST to `/service/method`"
+GRPC_SERVED: Final = "who calls a port that Linkerd reads as gRPC sends calls: POST to `/service/method`"
 COMPONENT: Final = "the kustomization of the services lists the component with their annotations"
 MISSING: Final = "Services that routes lead to, and that are not declared, do not exist: Linkerd answers 500 for them"
 GROWING: Final = "an endpoint that fails again may stay out for longer than the first time"

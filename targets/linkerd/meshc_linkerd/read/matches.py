@@ -5,7 +5,7 @@ the whole; then headers, queries, and whether there is a method. After it an exa
 Source: linkerd2-proxy `linkerd/http/route`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,15 +54,26 @@ class Match:
         return sum(isinstance(one, kind) for one in self.tests)
 
 
+MatchReader = Callable[[Fields, str, Account], Match]
+"""Reads one match of a rule, for a host in lower case, empty for any. Raises NotUnderstoodError."""
+
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-def read_matches(route: Fields, account: Account) -> Iterator[Match]:
-    """The matches of an HTTPRoute's spec; a rule without any matches everything. Raises NotUnderstoodError."""
+def rules_of(route: Fields) -> list[Fields]:
+    """The rules of a route's spec. An HTTPRoute without any gets one for everything when it is applied; source: both definitions."""
+    if route.source.kind == "HTTPRoute" and not route.has("rules"):
+        route.ignore("rules")
+        return [Fields({}, route.source, route.steps)]
+    return list(route.each("rules"))
+
+
+def read_matches(route: Fields, account: Account, read: MatchReader) -> Iterator[Match]:
+    """The matches of a server's route's spec; a rule without any matches everything. Raises NotUnderstoodError."""
     hosts = route.texts("hostnames") or ("",)
     if hosts != ("",):
         account.taken_for_granted(HOSTS, route.source, "spec", "hostnames")
-    for rule in route.each("rules"):
+    for rule in rules_of(route):
         if rule.has("filters"):
             raise rule.error("filters of a server's route are not understood", "filters")
         if rule.has("backendRefs"):
@@ -72,7 +83,7 @@ def read_matches(route: Fields, account: Account) -> Iterator[Match]:
         rule.finish()
         for host in hosts:
             for one in found or [Fields({}, rule.source, rule.steps)]:
-                yield read_match(one, host.lower(), account)
+                yield read(one, host.lower(), account)
 
 
 def read_match(one: Fields, host: str, account: Account) -> Match:

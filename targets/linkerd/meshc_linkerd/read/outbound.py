@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshc import ir
-from meshc.reading import ConfigObject
+from meshc.reading import Aspect, ConfigObject
 from meshc.reading.plain import items, mapping
 from meshc.source import Span
-from meshc.target import PortKey
+from meshc.target import Json, PortKey
 from meshc_linkerd.read.account import PLAIN_CALLS, TRAVEL, Account, NotUnderstoodError
 from meshc_linkerd.read.authorities import GROUP
 from meshc_linkerd.read.deeds import Around, Deed, read_deed
 from meshc_linkerd.read.fields import Fields
 from meshc_linkerd.read.grpc import read_call
-from meshc_linkerd.read.matches import read_match
+from meshc_linkerd.read.matches import read_match, rules_of
 from meshc_linkerd.read.notes import Notes, Said
 from meshc_linkerd.read.ordering import Choice, ordered
 from meshc_linkerd.read.paths import ANY
@@ -124,7 +124,7 @@ class Outbound:
         spec = Fields.spec(route)
         spec.ignore("parentRefs")
         hosts = spec.texts("hostnames") or ("",)
-        rules = list(spec.each("rules"))
+        rules = rules_of(spec)
         spec.finish()
         around = Around(
             services=self.services,
@@ -191,8 +191,9 @@ def _route(
 # ---- parents --------------------------------------------------------------------------------------------------------
 
 
-def routes_by_parent(objects: Iterable[ConfigObject], services: Services, account: Account) -> Parents:
+def routes_by_parent(objects: Iterable[ConfigObject], services: Services, known: ir.Mesh, account: Account) -> Parents:
     """The routes of each Service, by namespace, name and port; says which parents nothing is known of."""
+    outside = [(one.namespace, one.name, port.number) for one in known.externals for port in one.ports]
     found: dict[tuple[str, str, int], list[ConfigObject]] = {}
     for route in objects:
         if route.kind not in _FAMILIES or route.group not in {GATEWAY, GROUP}:
@@ -202,19 +203,31 @@ def routes_by_parent(objects: Iterable[ConfigObject], services: Services, accoun
             account.not_understood(route, error, None, *TRAVEL)
             continue
         for number, parent in enumerate(items(mapping(route.data.get("spec")).get("parentRefs"))):
+            kind, _ = parent_of(mapping(parent), route)
             try:
                 key = _parent(Fields(mapping(parent), route, ("spec", "parentRefs", number)), route, services)
             except NotUnderstoodError as error:
-                account.not_understood(route, error, (), *TRAVEL)
+                if kind == "EgressNetwork":
+                    # A route lets its calls out even where the network denies all others.
+                    account.not_understood(route, error, outside, *Aspect)
+                else:
+                    account.not_understood(route, error, (), *TRAVEL)
             else:
                 if key is not None:
                     found.setdefault(key, []).append(route)
     return found
 
 
+def parent_of(ref: Mapping[str, Json], route: ConfigObject) -> tuple[str, str]:
+    """Kind and group of a route's parent; without a group it is of the route's own, as the definitions of both say."""
+    kind, group = ref.get("kind"), ref.get("group")
+    return ("Gateway" if kind is None else str(kind)), (route.group if group is None else str(group))
+
+
 def _parent(ref: Fields, route: ConfigObject, services: Services) -> tuple[str, str, int] | None:
     """The port that a route is for, 0 for all of a Service; None for a server's. Raises NotUnderstoodError."""
-    group, kind = ref.text("group", GATEWAY), ref.text("kind", "Gateway")
+    ref.ignore("group", "kind")
+    kind, group = parent_of(ref.data, route)
     name, namespace, port = ref.text("name"), ref.text("namespace", route.namespace), ref.number("port")
     if kind == "Server" and group == GROUP:
         return None

@@ -11,11 +11,12 @@ from meshc import ir
 from meshc.reading import Aspect, ConfigObject, Reading
 from meshc.reading.plain import items, mapping
 from meshc.reading.selectors import SelectorError, is_selected
-from meshc.target import PortKey
+from meshc.target import Json, PortKey
 from meshc_linkerd.read.access import Choice, access_of
 from meshc_linkerd.read.account import (
     ANY_PATHS,
     CANONICAL,
+    GRPC_SERVED,
     INSTALLED,
     LOOPBACK,
     PLAIN_PATHS,
@@ -27,9 +28,12 @@ from meshc_linkerd.read.account import (
 from meshc_linkerd.read.authorities import GROUP, Admitted, Authorities, server_policy
 from meshc_linkerd.read.egress import read_externals
 from meshc_linkerd.read.fields import Fields
+from meshc_linkerd.read.grpc import read_served_call
 from meshc_linkerd.read.limits import is_limit_of, limits_of
-from meshc_linkerd.read.matches import read_matches
+from meshc_linkerd.read.matches import read_match, read_matches
+from meshc_linkerd.read.outbound import parent_of
 from meshc_linkerd.read.paths import EXACT
+from meshc_linkerd.read.pods import decided_part, labels_of, pods_of
 from meshc_linkerd.read.screening import screen
 from meshc_linkerd.read.travel import Travel, make_travel
 from meshc_linkerd.segments import other_raw_paths
@@ -86,6 +90,7 @@ class _Reader:
         self._used: set[int] = set()
         for one in objects:
             self._sort(one)
+        self._pods = pods_of(objects)
         self._authorities = Authorities(self._objects, known.trust_domain, account)
 
     def _sort(self, one: ConfigObject) -> None:
@@ -114,7 +119,7 @@ class _Reader:
             case "HTTPRoute" | "GRPCRoute":
                 for parent in items(spec.get("parentRefs")):
                     fields = mapping(parent)
-                    if fields.get("kind") == "Server" and fields.get("group") == GROUP:
+                    if parent_of(fields, one) == ("Server", GROUP):
                         self._routes.setdefault((one.namespace, str(fields.get("name", ""))), []).append(one)
 
     # ---- ports ------------------------------------------------------------------------------------------------------
@@ -158,19 +163,36 @@ class _Reader:
         for one in self._servers.get(workload.namespace, ()):
             spec = mapping(one.data.get("spec"))
             try:
-                pods = [workload.labels, *({**workload.labels, **version.labels} for version in workload.versions)]
-                picked = [is_selected(spec.get("podSelector") or {}, labels) for labels in pods]
+                picked = self._picked(spec.get("podSelector") or {}, workload)
             except SelectorError as error:
                 self._account.not_understood(one, NotUnderstoodError(str(error), "spec", "podSelector"), (key,))
                 continue
-            if not any(picked) or not self._is_at(one, workload, port, key):
+            if picked == set() or not self._is_at(one, workload, port, key):
                 continue
-            if picked[0]:
+            if picked == {True}:
                 found.append(one)
             else:
                 message = "a server for some pods of a service alone is not understood"
+                if None in picked:
+                    message = "whether the pods of a service have the labels of a server is not known"
                 self._account.not_understood(one, NotUnderstoodError(message, "spec", "podSelector"), (key,))
         return found
+
+    def _picked(self, selector: Json, workload: ir.Workload) -> set[bool | None]:
+        """Whether a selector picks the pods of a service; None where their labels are not known, nothing if it picks none.
+
+        Raises SelectorError.
+        """
+        pods, are_all = labels_of(workload, self._pods)
+        keys = frozenset(key for labels in pods for key in labels)
+        part = None if are_all else decided_part(mapping(selector), keys)
+        picked: set[bool | None] = set()
+        for labels in pods:
+            if part is not None and is_selected(part, labels):
+                picked.add(None)
+            else:
+                picked.add(part is None and is_selected(selector, labels))
+        return set() if picked == {False} else picked
 
     def _is_at(self, server: ConfigObject, workload: ir.Workload, port: ir.PortPolicy, key: PortKey) -> bool:
         """Whether a server's port is this one; a name is that of a pod's port, of which only the service's are known here."""
@@ -211,11 +233,12 @@ class _Reader:
         sees_requests = protocol in _HTTP_PROTOCOLS or protocol == "gRPC"
         if port.protocol.is_http is not sees_requests:
             raise spec.error(f"`{protocol}` on a port that speaks {port.protocol.value}", "proxyProtocol")
-        routes = self._routes.get((server.namespace, server.name), [])
         if not sees_requests:
             return access_of(admitted, None, server)
-        if protocol == "gRPC" or any(one.kind == "GRPCRoute" for one in routes):
-            raise spec.error("routes of gRPC on a server are not understood yet", "proxyProtocol")
+        is_grpc = protocol == "gRPC"
+        if is_grpc:
+            self._account.taken_for_granted(GRPC_SERVED, server)
+        routes = self._attached(server, is_grpc=is_grpc)
         if not routes:
             # Without routes Linkerd lets the kubelet's probes in by itself.
             return access_of([*admitted, *_probes(workload, port, server)], None, server)
@@ -227,6 +250,13 @@ class _Reader:
         if is_clean and any(one.match.path.is_clean for one in choices):
             self._account.taken_for_granted(PLAIN_PATHS, server)
         return access_of(admitted, choices, server, is_clean=is_clean)
+
+    def _attached(self, server: ConfigObject, *, is_grpc: bool) -> list[ConfigObject]:
+        """The routes of a server that Linkerd asks: those of gRPC alone where that is its protocol, else those of HTTP alone."""
+        attached = self._routes.get((server.namespace, server.name), [])
+        if len({one.kind for one in attached}) > 1:
+            raise NotUnderstoodError("of routes of HTTP and of gRPC on one server, Linkerd accepts some alone", "spec")
+        return [one for one in attached if (one.kind == "GRPCRoute") is is_grpc]
 
     def _check_raw(self, choices: Sequence[Choice], server: Sequence[Admitted]) -> None:
         """Routes that let somebody in with paths that are not in normal form: everything but some single paths, or else
@@ -269,8 +299,9 @@ class _Reader:
                 raise NotUnderstoodError(
                     f"`{route.name}` names a part of its server, and Linkerd drops it whole", "spec"
                 )
-        admitted = tuple(self._admitted((route.namespace, "HTTPRoute", route.name), route.group))
-        matches = list(read_matches(spec, self._account))
+        admitted = tuple(self._admitted((route.namespace, route.kind, route.name), route.group))
+        read_one = read_served_call if route.kind == "GRPCRoute" else read_match
+        matches = list(read_matches(spec, self._account, read_one))
         spec.finish()
         return [Choice(match, admitted, route) for match in matches]
 

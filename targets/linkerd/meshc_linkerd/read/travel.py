@@ -81,7 +81,7 @@ def make_travel(objects: Sequence[ConfigObject], known: ir.Mesh, account: Accoun
     """The reader of a mesh's traffic."""
     services = Services(objects, known, account)
     check_services(services, known.workloads, account)
-    parents = routes_by_parent(objects, services, account)
+    parents = routes_by_parent(objects, services, known, account)
     outbound = Outbound(services=services, account=account, trust_domain=known.trust_domain, parents=parents)
     profiles: dict[tuple[str, str], list[ConfigObject]] = {}
     for one in objects:

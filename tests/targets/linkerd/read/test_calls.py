@@ -16,7 +16,6 @@ from linkerd_calls import (
     TO_CART,
     TO_PAY,
     V1,
-    WEB,
     a_limit,
     a_route,
     a_service,
@@ -322,17 +321,3 @@ def test_a_profile_without_routes_changes_nothing() -> None:
         a_route(f"[{{{TO_PAY}}}]"),
     )
     assert _where(_decide(reading)) == [("pay", None, 100)]
-
-
-def test_egress_networks_close_what_is_outside() -> None:
-    egress = (
-        "apiVersion: policy.linkerd.io/v1alpha1\nkind: EgressNetwork\nmetadata: {{name: out, namespace: {0}}}\n"
-        "spec: {{trafficPolicy: Deny}}"
-    )
-    call = {"namespace": "bank", "service": "stripe", "port": 80}
-    assert _decide(read_live(), **call).allowed
-    one = read_live(egress.format("bank"))
-    assert not _decide(one, **call, identity=PAY).allowed
-    assert _decide(one, **call, identity=WEB).allowed
-    assert not _decide(read_live(egress.format("bank"), egress.format("shop")), **call, identity=WEB).allowed
-    assert not _decide(read_live(egress.format("linkerd-egress")), **call, identity=WEB).allowed

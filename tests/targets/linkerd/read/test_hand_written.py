@@ -119,6 +119,22 @@ def _is_allowed(reading: Reading, identity: str | None, **parts: Any) -> bool | 
             {},
             True,
         ),
+        # A route without rules gets one for everything when it is applied; one with none keeps none.
+        (_server() + _route("null") + _policy("[]", _at_route()), None, {}, True),
+        (_server() + _route("null").replace(", rules: null", "") + _policy("[]", _at_route()), None, {}, True),
+        (_server() + _route("[]") + _policy("[]", _at_route()), None, {}, False),
+        # A parent without a group is of the route's own.
+        (
+            (_server() + _route("null") + _policy("[]", _at_route()))
+            .replace(
+                "{group: policy.linkerd.io, kind: Server, name: cart}], rules", "{kind: Server, name: cart}], rules"
+            )
+            .replace("gateway.networking.k8s.io/v1\n", "policy.linkerd.io/v1beta3\n")
+            .replace("group: gateway.networking.k8s.io, kind: HTTPRoute", "group: policy.linkerd.io, kind: HTTPRoute"),
+            None,
+            {},
+            True,
+        ),
         # All references of one policy must hold; several policies add up.
         (
             _server()
@@ -221,7 +237,10 @@ def test_a_cluster_lets_in_what_its_default_policy_says() -> None:
         (_server() + _policy("[]", "group: policy.linkerd.io, kind: Gateway, name: g"), "`Gateway` is not understood"),
         (_server() + _policy("[{group: x, kind: JwtAuthentication, name: j}]"), "`JwtAuthentication`"),
         (_server() + _policy("[]").replace("AuthorizationPolicy", "DenyPolicy"), "`DenyPolicy` are not understood"),
-        (_server() + _route("[{}]").replace("HTTPRoute", "GRPCRoute"), "gRPC"),
+        (
+            _server() + _route("[{}]") + _route("[{}]", "g").replace("HTTPRoute", "GRPCRoute"),
+            "of routes of HTTP and of gRPC on one server",
+        ),
         (_server() + _route("[{filters: [{type: RequestRedirect}]}]"), "filters"),
         (_server() + _route("[{matches: [{path: {type: RegularExpression, value: '/a*(ab)*'}}]}]"), "not anchored"),
         (
